@@ -1,0 +1,60 @@
+# uniemo: `make help` lists what can be made.
+EXPERIMENT ?= experiments/emoscenes.yaml
+PHASE ?= all
+PYTHON ?= python3.11
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uniemo
+
+# The packages (several GB) live outside the clone, one folder per set of pins, shared by all clones.
+# .venv is a thin layer over them that holds this clone alone.
+PINS := $(shell cat constraints.txt setup.cfg | sha256sum | cut -c1-12)
+PACKAGES := $(CACHE)/packages-$(PINS)
+BIN := .venv/bin
+READY := .venv/ready-$(PINS)
+
+.DEFAULT_GOAL := help
+.PHONY: help install data backbones train eval test lint bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@echo "  Settings: PHASE=joint|generate|finetune, EXPERIMENT=$(EXPERIMENT), ARGS='--key value'"
+
+install: $(READY) ## set up the environment (.venv/bin/activate puts its commands on the path)
+
+$(PACKAGES)/ready: ; @mkdir -p $(CACHE)
+	@echo "Installing the pinned packages into $(PACKAGES) (a minute or a few)"
+	@rm -rf $(PACKAGES) && $(PYTHON) -m venv $(PACKAGES)
+	@sed -n '/^install_requires/,/^$$/p;/^emoscenes/,/^$$/p' setup.cfg | grep -oE '^    [A-Za-z_-]+(\[[a-z]+\])?[>=][^ ]*' | sed 's/^ *//' > $(PACKAGES)/requirements.txt
+	@echo "setuptools>=77" >> $(PACKAGES)/requirements.txt
+	@$(PACKAGES)/bin/pip install -q --disable-pip-version-check -c constraints.txt -r $(PACKAGES)/requirements.txt
+	@touch $@
+
+$(READY): $(PACKAGES)/ready
+	@rm -rf .venv && $(PACKAGES)/bin/python -m venv --without-pip .venv
+	@$(PACKAGES)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/packages.pth
+	@$(PACKAGES)/bin/pip -q --disable-pip-version-check --python $(BIN)/python install --no-deps --no-build-isolation -e .
+	@touch $@
+
+data: $(READY) ## write the embedded data set (data/emoscenes)
+	@$(BIN)/python -m data_modules.emoscenes --root data/emoscenes
+
+backbones: $(READY) ## train the small CLIP and Stable Diffusion from nothing (hours; resumable)
+	@$(BIN)/python -m uniemo.backbones $(ARGS)
+
+train: $(READY) ## train: all phases, or one with PHASE=
+	@$(BIN)/uniemo train --experiment $(EXPERIMENT) --phase $(PHASE) $(ARGS)
+
+eval: $(READY) ## evaluate the newest checkpoint, CKPT=file, or IMAGES=folder of any system
+	@$(BIN)/uniemo eval --experiment $(EXPERIMENT) $(if $(CKPT),--ckpt $(CKPT)) $(if $(IMAGES),--images $(IMAGES)) $(ARGS)
+
+lint: $(READY) ## ruff and mypy
+	@$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check . && $(BIN)/python -m mypy
+
+test: lint ## lint, type check and tests
+	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(ARGS)
+
+bench: $(READY) ## measure speed: data, steps, sampling, filter
+	@$(BIN)/python -m uniemo.filtering.benchmark
+
+clean: ## remove what make made in this clone (not the shared packages)
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,150 @@
+"""A brush that paints in units of the picture's side, so that one scene fits every picture size.
+
+Coordinates run from (0, 0) at the top left to (1, 1) at the bottom right. Colours are 8-bit RGB.
+"""
+
+import random
+from collections.abc import Iterable
+from math import cos, sin
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+Colour = tuple[int, int, int]
+Point = tuple[float, float]
+
+WHITE: Colour = (248, 248, 246)
+BRIGHT: tuple[Colour, ...] = (
+    (225, 45, 50),
+    (245, 150, 30),
+    (250, 215, 50),
+    (70, 180, 75),
+    (40, 130, 220),
+    (145, 75, 190),
+    (240, 110, 170),
+)
+
+
+def mix(first: Colour, second: Colour, share: float) -> Colour:
+    """Return the colour that lies ``share`` (0..1) of the way from the first to the second."""
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    return red, green, blue
+
+
+def around(x: float, y: float, r: float, angle: float) -> Point:
+    """Return the point at ``angle`` radians on the circle of radius r around (x, y)."""
+    return x + r * cos(angle), y + r * sin(angle)
+
+
+class Brush:
+    """Paints on a square canvas; every random choice comes from one generator.
+
+    Args:
+        side: Side of the canvas in pixels.
+        dice: Source of every random choice.
+    """
+
+    def __init__(self, side: int, dice: random.Random) -> None:
+        self.side = side
+        self.dice = dice
+        self.image = Image.new("RGB", (side, side))
+        self._draw = ImageDraw.Draw(self.image)
+
+    # Random choices.
+
+    def between(self, low: float, high: float) -> float:
+        """Return a number drawn uniformly from [low, high]."""
+        return low + (high - low) * self.dice.random()
+
+    def count(self, low: int, high: int) -> int:
+        """Return a whole number drawn uniformly from low..high, both included."""
+        return low + int((high - low + 1) * self.dice.random())
+
+    def chance(self, probability: float) -> bool:
+        """Return True with the given probability."""
+        return self.dice.random() < probability
+
+    def pick(self, colours: tuple[Colour, ...]) -> Colour:
+        """Return one of the colours."""
+        return colours[int(len(colours) * self.dice.random())]
+
+    def near(self, colour: Colour, spread: float = 16) -> Colour:
+        """Return a colour near this one: lightness and channels move by up to ``spread``."""
+        light = self.between(-spread, spread)
+        red, green, blue = (
+            min(255, max(0, round(value + light + self.between(-spread, spread) / 2)))
+            for value in colour
+        )
+        return red, green, blue
+
+    # Shapes.
+
+    def gradient(self, top: Colour, bottom: Colour, y0: float = 0, y1: float = 1) -> None:
+        """Fill the rows y0..y1 with a colour that runs from top to bottom."""
+        first, last = round(y0 * self.side), round(y1 * self.side)
+        if last <= first:
+            return
+        share = np.linspace(0, 1, last - first)[:, None, None]
+        rows = np.array(top) * (1 - share) + np.array(bottom) * share  # [rows, 1, 3]
+        strip = Image.fromarray(rows.astype(np.uint8))
+        self.image.paste(
+            strip.resize((self.side, last - first), Image.Resampling.NEAREST), (0, first)
+        )
+
+    def polygon(self, points: Iterable[Point], colour: Colour) -> None:
+        """Fill a polygon."""
+        side = self.side
+        self._draw.polygon([(x * side, y * side) for x, y in points], fill=colour)
+
+    def rectangle(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
+        """Fill a rectangle; its corners may come in any order."""
+        left, right = sorted((x0 * self.side, x1 * self.side))
+        top, bottom = sorted((y0 * self.side, y1 * self.side))
+        self._draw.rectangle((left, top, right, bottom), fill=colour)
+
+    def ellipse(self, x: float, y: float, rx: float, ry: float, colour: Colour) -> None:
+        """Fill an ellipse around (x, y) with radii rx and ry."""
+        side = self.side
+        box = ((x - rx) * side, (y - ry) * side, (x + rx) * side, (y + ry) * side)
+        self._draw.ellipse(box, fill=colour)
+
+    def ring(self, x: float, y: float, rx: float, ry: float, colour: Colour, width: float) -> None:
+        """Draw the outline of an ellipse, its width in units of the side."""
+        side = self.side
+        box = ((x - rx) * side, (y - ry) * side, (x + rx) * side, (y + ry) * side)
+        self._draw.ellipse(box, outline=colour, width=max(1, round(width * side)))
+
+    def line(self, points: Iterable[Point], colour: Colour, width: float) -> None:
+        """Draw a line through the points, its width in units of the side."""
+        side = self.side
+        path = [(x * side, y * side) for x, y in points]
+        self._draw.line(path, fill=colour, width=max(1, round(width * side)))
+
+    # Shapes that many scenes share.
+
+    def ridge(self, base: float, height: float, steps: int, colour: Colour) -> None:
+        """Fill everything below a jagged line that rises up to ``height`` above ``base``."""
+        skyline = [(i / steps, base - height * self.dice.random()) for i in range(steps + 1)]
+        self.polygon([(0, 1), *skyline, (1, 1)], colour)
+
+    def blobs(
+        self,
+        area: tuple[float, float, float, float],
+        radius: tuple[float, float],
+        colours: tuple[Colour, ...],
+        count: int,
+        flat: float = 1,
+    ) -> None:
+        """Scatter ellipses over area (x0, y0, x1, y1); ``flat`` is their height over width."""
+        x0, y0, x1, y1 = area
+        for _ in range(count):
+            r = self.between(*radius)
+            x, y = self.between(x0, x1), self.between(y0, y1)
+            self.ellipse(x, y, r, r * flat, self.pick(colours))
+
+    def clouds(self, y0: float, y1: float, colour: Colour, count: int) -> None:
+        """Paint flat clouds of three puffs each between the heights y0 and y1."""
+        for _ in range(count):
+            x, y, r = self.between(0, 1), self.between(y0, y1), self.between(0.03, 0.06)
+            for shift in (-1.3, 0, 1.2):
+                self.ellipse(x + shift * r, y, r * 1.3, r * (0.8 if shift else 1.1) * 0.7, colour)

@@ -1,0 +1,190 @@
+"""One decode of a picture -> the CLIP view and the diffusion view.
+
+Legend: h side of the CLIP view, H side of the diffusion view, in pixels.
+
+Both are bicubic with antialiasing, by Pillow, as open_clip's own preprocessing: the shortest side
+is resized to h (or H) and the centre square is cut out. A random mirror image is the same in both;
+a random crop, where asked for, concerns the CLIP view alone. Mirroring comes last, so a mirrored
+view is exactly the mirror image of the other one, and latents of the two can be cached.
+"""
+
+import math
+from io import BytesIO
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image, ImageOps
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+from uniemo.errors import UserError
+
+CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
+"""Mean of CLIP's training pictures, R, G, B in [0, 1] (open_clip's OPENAI_DATASET_MEAN)."""
+
+CLIP_STD: Final = (0.26862954, 0.26130258, 0.27577711)
+"""Their standard deviation (open_clip's OPENAI_DATASET_STD)."""
+
+_ASPECTS: Final = (3 / 4, 4 / 3)  # width / height of random crops, as torchvision's default
+_OVERSAMPLING: Final = (
+    2  # a decoder's own downscaling leaves at least this many pixels per output's
+)
+
+
+class Box(NamedTuple):
+    """A part of a picture, in pixels of the upright picture at full size."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+class ViewPair(NamedTuple):
+    """Both views of one picture."""
+
+    clip: Tensor  # [3, h, h] float, normalised with CLIP's mean and standard deviation
+    diffusion: Tensor | None  # [3, H, H] float in [-1, 1]
+    flipped: bool
+
+
+class Views:
+    """Turn an opened picture into its two views.
+
+    Args:
+        clip_size: h, CLIP's own input size.
+        diffusion_size: H, a multiple of the autoencoder's stride; None for no such view.
+        clip_mean: Mean that CLIP's weights were trained with, R, G, B in [0, 1].
+        clip_std: Standard deviation that they were trained with.
+        crop_scale: Least and greatest share of the picture's area in a random crop of the CLIP
+            view; None for the centre square.
+    """
+
+    def __init__(
+        self,
+        clip_size: int,
+        diffusion_size: int | None,
+        clip_mean: tuple[float, float, float] = CLIP_MEAN,
+        clip_std: tuple[float, float, float] = CLIP_STD,
+        crop_scale: tuple[float, float] | None = None,
+    ) -> None:
+        self.clip_size = clip_size
+        self.diffusion_size = diffusion_size
+        self.clip_mean = list(clip_mean)
+        self.clip_std = list(clip_std)
+        self.crop_scale = crop_scale
+
+    def __call__(self, image: Image.Image, generator: np.random.Generator | None) -> ViewPair:
+        """Decode the picture and return its views.
+
+        Args:
+            image: An opened picture, best one not yet decoded: JPEG is then decoded at the scale
+                that the views need.
+            generator: Source of the flip and of the crop; None for neither.
+
+        Raises:
+            OSError: If the picture cannot be decoded.
+        """
+        # 1. Draw: the flip first, so that it does not depend on whether a crop is drawn.
+        width, height = _upright_size(image)
+        flipped = generator is not None and bool(generator.random() < 0.5)
+        box = None
+        if generator is not None and self.crop_scale is not None:
+            box = random_crop(width, height, self.crop_scale, generator)
+
+        # 2. Decode once, no finer than needed.
+        clip_side = min(width, height) if box is None else min(box.width, box.height)
+        reduction = clip_side / self.clip_size
+        if self.diffusion_size is not None:
+            reduction = min(reduction, min(width, height) / self.diffusion_size)
+        if reduction >= 2 * _OVERSAMPLING:
+            factor = reduction / _OVERSAMPLING
+            image.draft(None, (int(image.width / factor), int(image.height / factor)))
+        picture = ImageOps.exif_transpose(image).convert("RGB")
+
+        # 3. Cut and resize.
+        if box is None:
+            clip = _centre_square(picture, self.clip_size)
+        else:
+            scale = picture.width / width
+            clip = F.resized_crop(
+                picture,
+                *(round(side * scale) for side in box),
+                size=[self.clip_size, self.clip_size],
+                interpolation=InterpolationMode.BICUBIC,
+                antialias=True,
+            )
+        clip_view = F.normalize(_unit_tensor(clip), self.clip_mean, self.clip_std)  # [3, h, h]
+        diffusion_view = None
+        if self.diffusion_size is not None:
+            square = _centre_square(picture, self.diffusion_size)
+            diffusion_view = _unit_tensor(square) * 2 - 1  # [3, H, H]
+
+        # 4. Mirror.
+        if flipped:
+            clip_view = clip_view.flip(-1)
+            diffusion_view = None if diffusion_view is None else diffusion_view.flip(-1)
+        return ViewPair(clip_view, diffusion_view, flipped)
+
+
+def open_picture(source: dict[str, str | bytes | None], name: str) -> Image.Image:
+    """Open, but not yet decode, what a table of HF ``datasets`` holds in its image column.
+
+    Args:
+        source: ``{"path": ..., "bytes": ...}``; the bytes count where both are given.
+        name: What to call the picture in an error if it has no path.
+
+    Raises:
+        UserError: If it is missing or no picture.
+    """
+    path, content = source["path"], source["bytes"]
+    try:
+        return Image.open(BytesIO(content) if isinstance(content, bytes) else str(path))
+    except (OSError, Image.DecompressionBombError) as error:
+        raise unreadable(path or name, error) from None
+
+
+def unreadable(name: object, error: Exception) -> UserError:
+    """The error for a picture that cannot be read: it is named, never replaced by another."""
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return UserError(f"picture {name} cannot be read ({reason}); restore it or remove its row")
+
+
+def random_crop(
+    width: int, height: int, scale: tuple[float, float], generator: np.random.Generator
+) -> Box:
+    """Draw a part of a picture whose share of the area and aspect are random.
+
+    The share is uniform in ``scale``, the logarithm of width / height uniform between those of 3/4
+    and 4/3 (Szegedy et al. 2015, as torchvision's ``RandomResizedCrop``). Ten draws that do not fit
+    fall back to the centre square.
+    """
+    for _ in range(10):
+        area = width * height * generator.uniform(*scale)
+        aspect = math.exp(generator.uniform(math.log(_ASPECTS[0]), math.log(_ASPECTS[1])))
+        box_width, box_height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < box_width <= width and 0 < box_height <= height:
+            top = int(generator.integers(height - box_height, endpoint=True))
+            left = int(generator.integers(width - box_width, endpoint=True))
+            return Box(top, left, box_height, box_width)
+    side = min(width, height)
+    return Box((height - side) // 2, (width - side) // 2, side, side)
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height after the rotation that the picture's EXIF data ask for."""
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    return (image.height, image.width) if turned else (image.width, image.height)
+
+
+def _centre_square(picture: Image.Image, side: int) -> Image.Image:
+    resized = F.resize(picture, [side], interpolation=InterpolationMode.BICUBIC, antialias=True)
+    return F.center_crop(resized, [side, side])
+
+
+def _unit_tensor(picture: Image.Image) -> Tensor:
+    return F.to_dtype(
+        F.pil_to_tensor(picture), torch.float32, scale=True
+    )  # [3, side, side] in [0, 1]

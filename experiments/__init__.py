@@ -1,0 +1,1 @@
+"""LightningCLI configurations, one per experiment; `uniemo configs` lists them."""

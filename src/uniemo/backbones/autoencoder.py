@@ -1,0 +1,90 @@
+"""The small autoencoder: a diffusers AutoencoderKL that shrinks 64 px to 16 x 16 latents."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+from torch.nn import functional
+
+from uniemo.backbones.pictures import SIZE, loader, to_unit_range
+from uniemo.backbones.stage import Stage
+
+LATENT_CHANNELS = 8
+"""Twice Stable Diffusion's: at a quarter of its shrinking per side the picture has less to say, but the
+small autoencoder trained for half an hour reaches with 4 only what it reaches with 8 in minutes."""
+
+
+def build() -> AutoencoderKL:
+    """Return the autoencoder with fresh weights."""
+    return AutoencoderKL(
+        block_out_channels=(32, 32, 64),
+        layers_per_block=1,
+        latent_channels=LATENT_CHANNELS,
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        norm_num_groups=16,
+        sample_size=SIZE,
+        scaling_factor=1.0,
+    )
+
+
+class AutoencoderStage(Stage):
+    """Reconstruction, with a faint pull of the latents to the standard normal."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        torch.manual_seed(self.seed)
+        self.autoencoder = build()
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        image = to_unit_range(batch["image"])
+        posterior = self.autoencoder.encode(image).latent_dist
+        output = self.autoencoder.decode(posterior.sample()).sample
+        squared = functional.mse_loss(output, image)
+        loss = squared + 0.2 * functional.l1_loss(output, image) + 1e-6 * posterior.kl().mean()
+        self.log("psnr", 10 * torch.log10(4 / squared), prog_bar=True)
+        return loss
+
+
+@torch.no_grad()
+def whiten(autoencoder: AutoencoderKL, seed: int, pictures: int = 2048) -> None:
+    """Fold a linear map into the autoencoder that gives its latents unit covariance.
+
+    Latents leave training with very uneven deviations, which a diffusion model with one noise level
+    for all channels learns badly. The map goes into ``quant_conv``, its inverse into
+    ``post_quant_conv``; reconstructions of the posterior's mean stay the same. The posterior's
+    variance, tiny and unused, becomes one constant.
+
+    Args:
+        autoencoder: Changed in place.
+        seed: Of the pictures that the covariance is measured on.
+        pictures: Their number.
+    """
+    latents = torch.cat(
+        [
+            autoencoder.encode(to_unit_range(batch["image"])).latent_dist.mode()
+            for batch in loader(seed, 0, pictures, 64)
+        ]
+    )
+    rows = latents.movedim(1, -1).flatten(0, -2).double()  # [N h w, c]
+    mean, covariance = rows.mean(0), rows.T.cov()
+    values, vectors = torch.linalg.eigh(covariance)
+    forward = vectors @ torch.diag(values.rsqrt()) @ vectors.T  # [c, c], symmetric
+    backward = vectors @ torch.diag(values.sqrt()) @ vectors.T
+    c = len(mean)
+
+    into, out = autoencoder.quant_conv, autoencoder.post_quant_conv
+    weight, bias = into.weight[:c, :, 0, 0].double(), into.bias[:c].double()
+    into.weight[:c, :, 0, 0] = (forward @ weight).to(into.weight.dtype)
+    into.bias[:c] = (forward @ (bias - mean)).to(into.bias.dtype)
+    into.weight[c:], into.bias[c:] = 0, -12
+    weight, bias = out.weight[:, :, 0, 0].double(), out.bias.double()
+    out.weight[:, :, 0, 0] = (weight @ backward).to(out.weight.dtype)
+    out.bias[:] = (bias + weight @ mean).to(out.bias.dtype)
+
+
+def save(autoencoder: AutoencoderKL, folder: Path) -> None:
+    """Write the autoencoder as the ``vae`` folder of a Stable Diffusion, in half precision."""
+    autoencoder.half().save_pretrained(folder / "vae")

@@ -1,0 +1,134 @@
+"""The small CLIP: an open_clip model of ViT-L/14's structure, trained by contrast alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import CLIPTokenizer
+
+from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES, words
+from uniemo.backbones.captions import CONTEXT_LENGTH, object_caption
+from uniemo.backbones.pictures import SIZE
+from uniemo.backbones.stage import Stage
+
+MEAN = open_clip.OPENAI_DATASET_MEAN
+STD = open_clip.OPENAI_DATASET_STD
+
+PATCH_DROPOUT = 0.5
+"""Share of patches left out over the first 80 % of the steps (FLIP, arXiv 2212.00794): twice as
+many pictures in the same time. The last steps see whole pictures, as later use does."""
+
+
+def model_config(vocabulary: int) -> dict[str, Any]:
+    """Return open_clip's model configuration: 6 layers, in three equal stages, of width 192."""
+    return {
+        "embed_dim": 192,
+        "vision_cfg": {
+            "image_size": SIZE,
+            "patch_size": 8,
+            "width": 192,
+            "head_width": 64,
+            "layers": 6,
+        },
+        "text_cfg": {
+            "context_length": CONTEXT_LENGTH,
+            "vocab_size": vocabulary,
+            "width": 192,
+            "heads": 3,
+            "layers": 4,
+            "hf_tokenizer_name": "the files beside this one",
+        },
+    }
+
+
+class ClipStage(Stage):
+    """Contrastive pretraining on three captions of every picture: object, scene, and both.
+
+    The image tower, nine tenths of the cost, runs once for the three. Pictures of the same caption
+    are not each other's negatives: the loss ranges over the batch's different captions.
+    """
+
+    def __init__(self, tokenizer: CLIPTokenizer, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        torch.manual_seed(self.seed)
+        config = model_config(len(tokenizer))
+        config["vision_cfg"]["patch_dropout"] = PATCH_DROPOUT
+        self.clip = open_clip.CLIP(**config)
+        objects = [object_caption(name) for name in OBJECT_NAMES]
+        names = [words(name) for name in OBJECT_NAMES]
+        scenes = [words(name) for name in SCENE_NAMES]
+        pairs = [f"{object_}, {scene}" for object_ in objects for scene in scenes]
+        texts_of = {"object": objects, "name": names, "scene": scenes, "pair": pairs}
+        for name, texts in texts_of.items():
+            tokens = tokenizer(texts, padding="max_length", return_tensors="pt").input_ids
+            self.register_buffer(f"{name}_tokens", tokens, persistent=False)
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None] * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(STD)[:, None, None] * 255, persistent=False)
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Return unit image features [B, 192] of uint8 pictures [B, 3, 64, 64]."""
+        return self.clip.encode_image((image.float() - self.mean) / self.std, normalize=True)
+
+    def contrast(self, image: Tensor, caption: Tensor, tokens: Tensor) -> Tensor:
+        """Return the symmetric contrastive loss over the batch's different captions.
+
+        Args:
+            image: Unit features [B, E].
+            caption: Index of each picture's caption [B] in ``tokens``, -1 for none.
+            tokens: All captions of this kind [K, T].
+        """
+        has = caption >= 0
+        image = image[has]
+        present, target = caption[has].unique(return_inverse=True)
+        text = self.clip.encode_text(tokens[present], normalize=True)  # [U, E]
+        logits = self.clip.logit_scale.exp() * image @ text.T  # [B', U]
+        to_text = functional.cross_entropy(logits, target)
+        own = functional.one_hot(target, len(present)).bool()
+        others = logits.masked_fill(own, -torch.inf).logsumexp(0)  # [U]
+        mine = logits.gather(1, target[:, None])[:, 0]
+        to_image = (torch.logaddexp(mine, others[target]) - mine).mean()
+        return (to_text + to_image) / 2
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.clip.visual.patch_dropout.prob = PATCH_DROPOUT if self.share_done < 0.8 else 0.0
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        image = self.encode(batch["image"])
+        scene, object_ = batch["scene"], batch["object"]
+        both = torch.where((scene >= 0) & (object_ >= 0), object_ * len(SCENE_NAMES) + scene, -1)
+        article = batch_index % 2 == 0  # "a lion" and "lion" in turn
+        losses = {
+            "object": self.contrast(
+                image, object_, self.object_tokens if article else self.name_tokens
+            ),
+            "scene": self.contrast(image, scene, self.scene_tokens),
+            "pair": self.contrast(image, both, self.pair_tokens),
+        }
+        self.log_dict(losses, prog_bar=True)
+        return 2 * losses["object"] + losses["scene"] + losses["pair"]
+
+    def on_before_zero_grad(self, _: torch.optim.Optimizer) -> None:
+        with torch.no_grad():
+            self.clip.logit_scale.clamp_(max=torch.log(torch.tensor(100.0)))
+
+
+def save(model: nn.Module, tokenizer: CLIPTokenizer, folder: Path) -> None:
+    """Write a model as open_clip's ``local-dir:`` folder, in half precision."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "model_cfg": model_config(len(tokenizer)),
+        "preprocess_cfg": {"mean": MEAN, "std": STD, "interpolation": "bicubic"},
+    }
+    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    weights = {
+        name: value.half().contiguous()
+        for name, value in model.state_dict().items()
+        if value.is_floating_point()
+    }
+    save_file(weights, folder / "open_clip_model.safetensors")
+    tokenizer.save_pretrained(folder)

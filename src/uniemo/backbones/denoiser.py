@@ -1,0 +1,231 @@
+"""The small U-Net and its text encoder: Stable Diffusion 1.5's structure in small."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel, UniPCMultistepScheduler
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES, words
+from uniemo.backbones.autoencoder import LATENT_CHANNELS
+from uniemo.backbones.captions import CONTEXT_LENGTH, PSEUDO_WORD, object_caption
+from uniemo.backbones.pictures import to_unit_range
+from uniemo.backbones.stage import Stage
+
+SCHEDULE = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "prediction_type": "v_prediction",
+}
+"""Stable Diffusion's noise schedule, in every scheduler of ours."""
+
+KINDS = {"blend": 0.4, "pair": 0.25, "object": 0.15, "scene": 0.1, "none": 0.1}
+"""Share of each kind of caption: one blended word, both, one of them, or nothing (for guidance)."""
+
+BLEND = (0.4, 1.1)
+"""Range of the two weights of a blended word.
+
+UniEmo's condition is one word, a sum of an emotion, a scene and an object part. A text encoder of
+this size has not seen enough language to read such sums, so it is shown some: the mean token
+embeddings of the object's and the scene's words, each times a random weight.
+"""
+
+
+def build_unet() -> UNet2DConditionModel:
+    """Return the U-Net with fresh weights: three levels, cross-attention on the lower two."""
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        block_out_channels=(64, 128, 192),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=192,
+        attention_head_dim=2,  # diffusers means the number of heads
+        norm_num_groups=16,
+    )
+
+
+def text_encoder_from_clip(clip: nn.Module, tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """Return a transformers text encoder with the weights of an open_clip text tower."""
+    state: dict[str, Tensor] = clip.state_dict()
+    width, layers = state["token_embedding.weight"].shape[1], len(clip.transformer.resblocks)
+    encoder = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=width,
+            intermediate_size=4 * width,
+            projection_dim=width,
+            num_hidden_layers=layers,
+            num_attention_heads=clip.transformer.resblocks[0].attn.num_heads,
+            max_position_embeddings=CONTEXT_LENGTH,
+            hidden_act="gelu",
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+    prefix = "text_model." if any(k.startswith("text_model.") for k in encoder.state_dict()) else ""
+    new = {
+        "embeddings.token_embedding.weight": state["token_embedding.weight"],
+        "embeddings.position_embedding.weight": state["positional_embedding"],
+        "final_layer_norm.weight": state["ln_final.weight"],
+        "final_layer_norm.bias": state["ln_final.bias"],
+    }
+    names = {
+        "attn.out_proj": "self_attn.out_proj",
+        "ln_1": "layer_norm1",
+        "ln_2": "layer_norm2",
+        "mlp.c_fc": "mlp.fc1",
+        "mlp.c_proj": "mlp.fc2",
+    }
+    for i in range(layers):
+        old, target = f"transformer.resblocks.{i}", f"encoder.layers.{i}"
+        for kind in "weight", "bias":
+            for a, b in names.items():
+                new[f"{target}.{b}.{kind}"] = state[f"{old}.{a}.{kind}"]
+            packed = state[f"{old}.attn.in_proj_{kind}"].chunk(3)
+            for name, part in zip("qkv", packed, strict=True):
+                new[f"{target}.self_attn.{name}_proj.{kind}"] = part
+    missing, unexpected = encoder.load_state_dict(
+        {prefix + name: value for name, value in new.items()}, strict=False
+    )
+    if unexpected or any("position_ids" not in name for name in missing):
+        raise RuntimeError(f"text tower does not fit: missing {missing}, unexpected {unexpected}")
+    return encoder
+
+
+class DenoiserStage(Stage):
+    """Text-to-image pretraining, the object's place weighing more than its ground.
+
+    Args:
+        clip: The trained small CLIP, whose text tower the text encoder starts from.
+        autoencoder: The trained, whitened autoencoder.
+        tokenizer: Their tokenizer.
+        mask_weight: The loss of a latent pixel weighs 1 + ``mask_weight`` x its object share.
+        **arguments: Of :class:`Stage`.
+    """
+
+    def __init__(
+        self,
+        clip: nn.Module,
+        autoencoder: AutoencoderKL,
+        tokenizer: CLIPTokenizer,
+        mask_weight: float = 2.0,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(**arguments)
+        torch.manual_seed(self.seed)
+        self.unet = build_unet()
+        self.text_encoder = text_encoder_from_clip(clip, tokenizer)
+        self.autoencoder = autoencoder.requires_grad_(False).eval()
+        self.scheduler = DDPMScheduler(**SCHEDULE)
+        self.mask_weight = mask_weight
+
+        objects = [object_caption(name) for name in OBJECT_NAMES]
+        scenes = [words(name) for name in SCENE_NAMES]
+        texts = {
+            "object": objects,
+            "scene": scenes,
+            "pair": [f"{object_}, {scene}" for object_ in objects for scene in scenes],
+            "blend": [f"a {PSEUDO_WORD}"],
+            "none": [""],
+        }
+        for kind, captions in texts.items():
+            tokens = tokenizer(captions, padding="max_length", return_tensors="pt").input_ids
+            self.register_buffer(f"{kind}_tokens", tokens, persistent=False)
+        self.pseudo_word = tokenizer.convert_tokens_to_ids(f"{PSEUDO_WORD}</w>")
+        self.parts = [
+            [tokenizer(text.removeprefix("a ").removeprefix("an ")).input_ids[1:-1] for text in part]
+            for part in (objects, scenes)
+        ]
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [
+            {"params": list(self.unet.parameters())},
+            {"params": list(self.text_encoder.parameters()), "lr": 0.3 * self.learning_rate},
+        ]
+
+    def blended(self, scene: Tensor, object_: Tensor) -> Tensor:
+        """Return one word per picture [B, W]: a weighted sum of its parts' mean embeddings."""
+        table = self.text_encoder.get_input_embeddings().weight
+        means = [
+            torch.stack([table[torch.tensor(ids, device=table.device)].mean(0) for ids in part])
+            for part in self.parts
+        ]
+        low, high = BLEND
+        blend = torch.zeros(len(scene), table.shape[1], device=table.device)
+        for mean, index in zip(means, (object_, scene), strict=True):
+            weight = torch.rand(len(index), 1, device=table.device) * (high - low) + low
+            blend = blend + torch.where((index >= 0)[:, None], weight * mean[index], 0)
+        return blend
+
+    def encode_captions(self, scene: Tensor, object_: Tensor) -> Tensor:
+        """Return hidden states [B, 16, W] of randomly chosen kinds of caption."""
+        shares = torch.tensor(list(KINDS.values()), device=scene.device)
+        kind = torch.multinomial(shares, len(scene), replacement=True)
+        names = list(KINDS)
+        no_scene, no_object = scene < 0, object_ < 0
+        pair = kind == names.index("pair")
+        kind[no_scene & (pair | (kind == names.index("scene")))] = names.index("object")
+        kind[no_object & (pair | (kind == names.index("object")))] = names.index("scene")
+
+        tokens = self.none_tokens.repeat(len(scene), 1)
+        for name, row in (
+            ("object", object_),
+            ("scene", scene),
+            ("pair", object_ * len(SCENE_NAMES) + scene),
+            ("blend", torch.zeros_like(scene)),
+        ):
+            chosen = kind == names.index(name)
+            tokens[chosen] = getattr(self, f"{name}_tokens")[row[chosen]]
+        words = self.blended(scene, object_)
+        place = (tokens == self.pseudo_word)[:, :, None]
+
+        def put_words(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+            return torch.where(place, words[:, None], output)
+
+        handle = self.text_encoder.get_input_embeddings().register_forward_hook(put_words)
+        try:
+            return self.text_encoder(tokens).last_hidden_state
+        finally:
+            handle.remove()
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        with torch.no_grad():
+            latents = self.autoencoder.encode(to_unit_range(batch["image"])).latent_dist.mode()
+        states = self.encode_captions(batch["scene"], batch["object"])
+        noise = torch.randn_like(latents)
+        time = torch.randint(0, 1000, (len(latents),), device=latents.device)
+        noisy = self.scheduler.add_noise(latents, noise, time)
+        target = self.scheduler.get_velocity(latents, noise, time)
+        error = (self.unet(noisy, time, states).sample - target).square()  # [B, c, 16, 16]
+        weight = 1 + self.mask_weight * batch["mask"][:, None]
+        self.log("mse", error.mean(), prog_bar=True)
+        return (weight * error).mean() / weight.mean()
+
+
+def save(stage: DenoiserStage, tokenizer: CLIPTokenizer, folder: Path) -> None:
+    """Write U-Net, text encoder, tokenizer and scheduler beside ``vae``, in half precision."""
+    stage.unet.half().save_pretrained(folder / "unet")
+    stage.text_encoder.half().save_pretrained(folder / "text_encoder")
+    tokenizer.save_pretrained(folder / "tokenizer")
+    UniPCMultistepScheduler(**SCHEDULE).save_pretrained(folder / "scheduler")
+    (folder / "model_index.json").write_text(
+        "{\n"
+        '  "_class_name": "StableDiffusionPipeline",\n'
+        '  "feature_extractor": [null, null],\n'
+        '  "safety_checker": [null, null],\n'
+        '  "requires_safety_checker": false,\n'
+        '  "scheduler": ["diffusers", "UniPCMultistepScheduler"],\n'
+        '  "text_encoder": ["transformers", "CLIPTextModel"],\n'
+        '  "tokenizer": ["transformers", "CLIPTokenizer"],\n'
+        '  "unet": ["diffusers", "UNet2DConditionModel"],\n'
+        '  "vae": ["diffusers", "AutoencoderKL"]\n'
+        "}\n"
+    )

@@ -1,0 +1,74 @@
+"""Endless fresh pictures with captions: scene and object independent, no emotion anywhere."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES, compose
+
+SIZE = 64
+"""Side of a picture in pixels."""
+
+_PRETRAINING = 0x5EED
+"""Keeps these pictures' seeds apart from those of EmoScenes."""
+
+NO_SCENE = 0.15
+"""Share of pictures on a plain ground."""
+
+NO_OBJECT = 0.1
+"""Share of pictures without an object, among those with a scene."""
+
+
+class Pictures(Dataset[dict[str, Tensor]]):
+    """Pictures ``start`` to ``start + length`` of the endless sequence of one seed.
+
+    An item holds ``image`` [3, 64, 64] uint8, ``scene`` and ``object`` (long, -1 for none) and
+    ``mask`` [16, 16], the share of each 4 x 4 block that the object covers.
+
+    Args:
+        seed: Names the sequence; different seeds share no picture.
+        start: First picture.
+        length: Number of pictures.
+        large: Share of pictures whose object spans 50 to 75 % of the width instead of 35 to 75 %.
+    """
+
+    def __init__(self, seed: int, start: int, length: int, large: float = 0.7) -> None:
+        self.seed, self.start, self.length, self.large = seed, start, length, large
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, i: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([_PRETRAINING, self.seed, self.start + i])
+        scene = -1 if rng.random() < NO_SCENE else int(rng.integers(len(SCENE_NAMES)))
+        bare = scene >= 0 and rng.random() < NO_OBJECT
+        object_ = -1 if bare else int(rng.integers(len(OBJECT_NAMES)))
+        picture = compose(
+            rng,
+            SCENE_NAMES[scene] if scene >= 0 else None,
+            OBJECT_NAMES[object_] if object_ >= 0 else None,
+            size=SIZE,
+            object_size=(0.5 if rng.random() < self.large else 0.35, 0.75),
+        )
+        mask = picture.mask.reshape(16, 4, 16, 4).mean((1, 3))
+        return {
+            "image": torch.from_numpy(np.ascontiguousarray(picture.image.transpose(2, 0, 1))),
+            "scene": torch.tensor(scene),
+            "object": torch.tensor(object_),
+            "mask": torch.from_numpy(mask.astype(np.float32)),
+        }
+
+
+def loader(
+    seed: int, start: int, length: int, batch_size: int, large: float = 0.7
+) -> DataLoader[dict[str, Tensor]]:
+    """Return a loader over :class:`Pictures` in order, composed by one process in the background."""
+    return DataLoader(
+        Pictures(seed, start, length, large), batch_size, num_workers=1, prefetch_factor=8
+    )
+
+
+def to_unit_range(image: Tensor) -> Tensor:
+    """Return uint8 pictures as floats in [-1, 1]."""
+    return image.float() / 127.5 - 1

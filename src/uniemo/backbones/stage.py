@@ -1,0 +1,92 @@
+"""What the three pretraining stages share: one resumable run over fresh pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from uniemo.backbones.pictures import loader
+
+
+class Stage(lightning.LightningModule):
+    """A pretraining stage: rate schedule, and pictures that go on where a checkpoint stopped.
+
+    The rate rises over the first ``warmup`` steps, stays, and falls linearly to zero over the last
+    30 %, so that a longer run can go on from a checkpoint of the constant part.
+
+    Args:
+        seed: Seed of weights and pictures.
+        steps: Length of the run in optimiser steps.
+        batch_size: Pictures per step.
+        learning_rate: Rate of the constant part.
+        warmup: Steps of the rise.
+    """
+
+    steps_per_epoch = 100
+
+    def __init__(
+        self, seed: int, steps: int, batch_size: int, learning_rate: float, warmup: int = 200
+    ) -> None:
+        super().__init__()
+        self.seed, self.steps, self.batch_size = seed, steps, batch_size
+        self.learning_rate, self.warmup = learning_rate, warmup
+
+    def rate(self, step: int) -> float:
+        """Return the factor on the learning rate at a step, in [0, 1]."""
+        rise = (step + 1) / self.warmup
+        fall = (self.steps - step) / (0.3 * self.steps)
+        return max(min(1.0, rise, fall), 0.0)
+
+    @property
+    def share_done(self) -> float:
+        """Share of the steps taken so far."""
+        return self.global_step / self.steps
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the optimiser's groups; by default all trainable weights at one rate."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad]}]
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.AdamW(
+            self.parameter_groups(), lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        start = self.trainer.current_epoch * self.steps_per_epoch * self.batch_size
+        return loader(self.seed, start, self.steps_per_epoch * self.batch_size, self.batch_size)
+
+
+def run(stage: Stage, folder: Path) -> None:
+    """Train a stage to its end, from the newest checkpoint in ``folder`` if there is one.
+
+    Args:
+        stage: The stage, with fresh weights.
+        folder: Takes ``last.ckpt`` every hundred steps and ``metrics.csv``.
+    """
+    last = folder / "last.ckpt"
+    keep = ModelCheckpoint(
+        folder, filename="last", every_n_epochs=1, save_top_k=1, enable_version_counter=False
+    )
+    trainer = lightning.Trainer(
+        accelerator="auto",
+        devices=1,
+        max_steps=stage.steps,
+        max_epochs=-1,
+        reload_dataloaders_every_n_epochs=1,
+        gradient_clip_val=1.0,
+        callbacks=[keep, RichProgressBar(refresh_rate=20)],
+        logger=CSVLogger(folder, name=None, version=""),
+        log_every_n_steps=20,
+        enable_model_summary=False,
+    )
+    trainer.fit(stage, ckpt_path=str(last) if last.is_file() else None, weights_only=True)

@@ -1,0 +1,1 @@
+"""The three phases: what each trains, loads and writes."""

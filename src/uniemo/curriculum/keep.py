@@ -1,0 +1,57 @@
+"""Which checkpoints a fit keeps, and where."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lightning
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+if TYPE_CHECKING:
+    from uniemo.module import UniEmo
+
+BEST = "best.ckpt"
+LAST = "last.ckpt"
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keep the weights of the epoch with the highest validation accuracy as ``best.ckpt``.
+
+    A fit that ends in joint epochs keeps one of those: before them the mappers are untrained.
+
+    Args:
+        folder: Where it goes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder,
+            filename=BEST.removesuffix(".ckpt"),
+            monitor="val/accuracy",
+            mode="max",
+            save_on_train_epoch_end=False,
+            enable_version_counter=False,
+        )
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: "UniEmo") -> None:
+        """Consider the epoch, unless it is one of a warm-up that joint epochs follow."""
+        epochs = trainer.max_epochs or 0
+        joint_follows = module.head is not None and epochs > module.understanding_epochs
+        if module.stage == "joint" or not joint_follows:
+            super().on_validation_end(trainer, module)
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Keep the newest state as ``last.ckpt``, to go on from after an interruption.
+
+    Args:
+        folder: Where it goes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder,
+            filename=LAST.removesuffix(".ckpt"),
+            every_n_epochs=1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )

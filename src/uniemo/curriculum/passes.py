@@ -1,0 +1,100 @@
+"""The two passes over the training split that a fit makes: latents before, emotion space after.
+
+Both read pictures plainly, the ranks sharing them out.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from rich.progress import track
+from torch import Tensor
+
+from uniemo.diffusion import LatentCache, latent_fingerprint
+
+if TYPE_CHECKING:
+    from uniemo.module import UniEmo
+
+
+class LatentPass(lightning.Callback):
+    """Encode every training picture and its mirror image, once, before the first joint epoch.
+
+    The latents stay on disk: another run on the same pictures and autoencoder finds them.
+    """
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, module: "UniEmo") -> None:
+        """Fill the cache if this epoch is the first that needs it."""
+        if module.stage != "joint" or module.latents is not None:
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        head = module.diffusion
+        cache = LatentCache(
+            Path(module.hparams["cache"]).expanduser(),
+            latent_fingerprint(head.vae, head.image_size, data.fingerprint("train")),
+            len(data.annotations("train").emotion),
+            head.latent_shape,
+        )
+        rows = cache.missing_rows(trainer.global_rank, trainer.world_size)
+        if rows:
+            loader = data.plain_dataloader("train", rows)
+            batches = ((batch["index"], batch["diffusion_image"]) for batch in loader)
+            shown = track(
+                batches,
+                description=f"Encoding {len(rows):,} pictures and their mirror images, once",
+                total=len(loader),
+                disable=trainer.global_rank > 0,
+            )
+            cache.fill(lambda image: head.encode(image, chunk=64), shown)
+        trainer.strategy.barrier("latents")
+        module.latents = cache
+
+
+class EmotionSpacePass(lightning.Callback):
+    """After training, measure the emotion space with the best weights and add it to their checkpoint.
+
+    A space must belong to the weights it was measured with, so it cannot be gathered while they
+    still move.
+    """
+
+    def on_train_end(self, trainer: lightning.Trainer, module: "UniEmo") -> None:
+        """Restore the best weights, measure, and save."""
+        keeper = trainer.checkpoint_callback
+        if module.head is None or trainer.fast_dev_run or not isinstance(keeper, ModelCheckpoint):
+            return
+        best = trainer.strategy.broadcast(keeper.best_model_path)
+        if not best:
+            return
+        checkpoint = torch.load(best, map_location="cpu", weights_only=True)
+        module.load_state_dict(checkpoint["state_dict"])
+        measure_space(module, trainer)
+        if trainer.is_global_zero:
+            checkpoint["state_dict"] = module.state_dict()
+            part = Path(best).with_suffix(".part")
+            torch.save(checkpoint, part)
+            part.replace(best)
+        trainer.strategy.barrier("emotion space")
+
+
+@torch.inference_mode()
+def measure_space(module: "UniEmo", trainer: lightning.Trainer) -> None:
+    """Fill a module's emotion space from the training split; equal on every process."""
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    training = module.training
+    module.eval()
+    module.space.reset()
+    loader = data.plain_dataloader("train")
+    for batch in track(
+        loader, description="Measuring the emotion space", disable=trainer.global_rank > 0
+    ):
+        image: Tensor = batch["clip_image"].to(module.device)
+        with trainer.precision_plugin.forward_context():
+            features = module.read(image).features
+        module.space.update(
+            type(features)(*(f.float() for f in features)),
+            batch["emotion"].to(module.device),
+            batch["index"].to(module.device),
+        )
+    module.space.synchronise()
+    module.train(training)

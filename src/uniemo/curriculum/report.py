@@ -1,0 +1,91 @@
+"""What a fit shows when it is done: a table, the checkpoint's path, a grid of painted pictures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torchvision.utils import make_grid, save_image
+
+from uniemo.emotions import N_EMOTIONS
+from uniemo.optimisation import trained_parameters
+
+if TYPE_CHECKING:
+    from uniemo.module import UniEmo
+
+SAMPLES_PER_EMOTION = 8
+
+
+class Report(lightning.Callback):
+    """Say what is trained before, and show what came out after.
+
+    Args:
+        folder: Takes ``samples.png``, eight emotions (rows) by eight pictures.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_fit_start(self, trainer: lightning.Trainer, module: "UniEmo") -> None:
+        """Print the counts of trainable and frozen parameters, and the precision."""
+        if not trainer.is_global_zero:
+            return
+        table = Table("part", "parameters", title="UniEmo", title_justify="left")
+        counts: dict[str, int] = {}
+        for group, _, parameter in trained_parameters(module):
+            counts[group] = counts.get(group, 0) + parameter.numel()
+        for group, count in counts.items():
+            when = [s for s in ("understanding", "joint") if getattr(getattr(module.rates, s), group)]
+            table.add_row(f"{group} (trained: {', '.join(when) or 'never'})", f"{count:,}")
+        if module.head is not None:
+            frozen = sum(p.numel() for p in module.head.parameters())
+            table.add_row("Stable Diffusion (frozen)", f"{frozen:,}")
+        Console().print(table)
+        Console().print(f"Precision {trainer.precision} on {module.device}", highlight=False)
+
+    def on_fit_end(self, trainer: lightning.Trainer, module: "UniEmo") -> None:
+        """Print results and the checkpoint's path; paint the grid."""
+        if not trainer.is_global_zero or trainer.fast_dev_run:
+            return
+        keeper = trainer.checkpoint_callback
+        if isinstance(keeper, ModelCheckpoint) and keeper.best_model_path:
+            if module.head is not None:
+                image = sample_grid(module)
+                save_image(image, self.folder / "samples.png")
+                for logger in trainer.loggers:
+                    if isinstance(logger, TensorBoardLogger):
+                        logger.experiment.add_image("samples", image, trainer.global_step)
+                print_paths(("Samples", self.folder / "samples.png"))
+            print_paths(("Checkpoint", Path(keeper.best_model_path)))
+
+
+def sample_grid(module: "UniEmo", per_emotion: int = SAMPLES_PER_EMOTION) -> Tensor:
+    """Paint images 0 to ``per_emotion`` - 1 of every emotion: one row each, [3, height, width]."""
+    emotion = torch.arange(N_EMOTIONS).repeat_interleave(per_emotion)
+    index = torch.arange(per_emotion).repeat(N_EMOTIONS)
+    training = module.training
+    module.eval()
+    image, _ = module.generate(emotion, index)
+    module.train(training)
+    return make_grid(image.cpu(), nrow=per_emotion, padding=2)
+
+
+def print_results(results: dict[str, float], title: str) -> None:
+    """Print named numbers as a table."""
+    table = Table("measure", "value", title=title, title_justify="left")
+    for name, value in sorted(results.items()):
+        table.add_row(name, f"{value:.4f}")
+    Console().print(table)
+
+
+def print_paths(*entries: tuple[str, Path]) -> None:
+    """Print what lies where, unwrapped, so that a path can be copied."""
+    for name, path in entries:
+        Console(soft_wrap=True).print(f"{name}: {path}", highlight=False)
+
+

@@ -1,0 +1,18 @@
+"""Pseudo-word to noise-prediction loss or images: the frozen latent-diffusion head."""
+
+from uniemo.diffusion.latents import LatentCache, latent_fingerprint
+from uniemo.diffusion.losses import NoiseDraw, draw_noise, noise_prediction_loss
+from uniemo.diffusion.sampler import SamplingConfig, image_generator, sample
+from uniemo.diffusion.stable_diffusion import StableDiffusion
+
+__all__ = [
+    "LatentCache",
+    "NoiseDraw",
+    "SamplingConfig",
+    "StableDiffusion",
+    "draw_noise",
+    "image_generator",
+    "latent_fingerprint",
+    "noise_prediction_loss",
+    "sample",
+]

@@ -1,0 +1,142 @@
+"""Prompts for the frozen text encoder, with one word given as an embedding instead of text.
+
+Source: METHOD, "Understanding guides generation": the condition c is the embedding of one
+pseudo-word in the prompt. Plain autograd carries the gradient back to it.
+
+Legend: B images, T tokens of a padded prompt, W width of the text encoder.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from uniemo.errors import UserError
+
+
+class TokenizedPrompt(NamedTuple):
+    """A padded prompt: T token ids, and which of them stand for the pseudo-word."""
+
+    ids: list[int]
+    is_word: list[bool]
+
+
+class PromptEncoder:
+    """Turns prompts, with or without a pseudo-word, into the text encoder's hidden states.
+
+    Args:
+        text_encoder: Frozen CLIP text encoder.
+        tokenizer: Its tokenizer; without one no prompt can be read.
+        placeholder: Text that stands for the pseudo-word. It is cut out before the tokenizer sees
+            the prompt, so it need not be a token, and ``"*"`` is found in ``"*, at night"`` too.
+
+    Raises:
+        UserError: If the placeholder is empty, or the tokenizer knows more tokens than the encoder.
+    """
+
+    def __init__(
+        self, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer | None, placeholder: str = "*"
+    ) -> None:
+        if not placeholder.strip():
+            raise UserError("the placeholder is empty; choose a text such as '*'")
+        known = text_encoder.config.vocab_size
+        if tokenizer is not None and len(tokenizer) > known:
+            raise UserError(
+                f"the tokenizer has {len(tokenizer)} tokens but the text encoder embeds {known}; "
+                "take both from one Stable Diffusion"
+            )
+        self.text_encoder = text_encoder
+        self.tokenizer = tokenizer
+        self.placeholder = placeholder
+        self._tokenized: dict[str, TokenizedPrompt] = {}
+
+    def encode(self, prompts: Sequence[str]) -> Tensor:
+        """Read B plain prompts; a placeholder in them is ordinary text.
+
+        Returns:
+            Hidden states [B, T, W], after the final layer norm, as the U-Net expects them.
+
+        Raises:
+            UserError: If a prompt is too long.
+        """
+        ids = torch.tensor([self._pad([self._tokens(p)], p).ids for p in prompts])  # [B, T]
+        return self.text_encoder(ids.to(self.text_encoder.device)).last_hidden_state
+
+    def inject(self, words: Tensor, prompt: str | Sequence[str]) -> Tensor:
+        """Read prompts in which the placeholder of image i means ``words[i]``.
+
+        Args:
+            words: Word embeddings [B, W], in the space of the text encoder's token embeddings.
+            prompt: One prompt for all images, or B prompts.
+
+        Returns:
+            Hidden states [B, T, W], differentiable with respect to the words.
+
+        Raises:
+            ValueError: If the number of words and prompts or the width differ.
+            UserError: If a prompt does not hold the placeholder or is too long.
+        """
+        prompts = [prompt] * len(words) if isinstance(prompt, str) else list(prompt)
+        expected = (len(prompts), self.text_encoder.config.hidden_size)
+        if words.shape != expected:
+            raise ValueError(f"words has shape {tuple(words.shape)}; {expected} is needed")
+        # Tensors are made anew each time: one cached under inference mode could not serve training.
+        tokenized = [self.tokenize(text) for text in prompts]
+        device = self.text_encoder.device
+        ids = torch.tensor([tokens.ids for tokens in tokenized], device=device)  # [B, T]
+        is_word = torch.tensor([tokens.is_word for tokens in tokenized], device=device)  # [B, T]
+        caller = threading.get_ident()
+
+        def replace_words(_module: nn.Module, _inputs: object, embedded: Tensor) -> Tensor:
+            if threading.get_ident() != caller:  # another thread's prompt passes the same module
+                return embedded
+            word = words.to(embedded)[:, None]  # [B, 1, W]
+            return torch.where(is_word[..., None], word, embedded)  # [B, T, W]
+
+        # transformers' CLIPTextModel takes no embeddings, so they are replaced where they arise.
+        hook = self.text_encoder.get_input_embeddings().register_forward_hook(replace_words)
+        try:
+            return self.text_encoder(ids).last_hidden_state  # [B, T, W]
+        finally:
+            hook.remove()
+
+    def tokenize(self, prompt: str) -> TokenizedPrompt:
+        """Tokenise a prompt once and remember it; every placeholder takes one token.
+
+        Raises:
+            UserError: If the prompt does not hold the placeholder or is too long.
+        """
+        if prompt not in self._tokenized:
+            pieces = prompt.split(self.placeholder)
+            if len(pieces) == 1:
+                raise UserError(
+                    f"prompt {prompt!r} does not hold the placeholder {self.placeholder!r}; "
+                    f"write for instance 'a {self.placeholder}'"
+                )
+            self._tokenized[prompt] = self._pad([self._tokens(piece) for piece in pieces], prompt)
+        return self._tokenized[prompt]
+
+    def _tokens(self, text: str) -> list[int]:
+        if self.tokenizer is None:
+            raise ValueError("this Stable Diffusion was built without a tokenizer; give it one")
+        return self.tokenizer(text, add_special_tokens=False).input_ids
+
+    def _pad(self, pieces: list[list[int]], prompt: str) -> TokenizedPrompt:
+        """Join pieces by a stand-in for the pseudo-word, and frame and pad them to T tokens."""
+        assert self.tokenizer is not None
+        length = self.text_encoder.config.max_position_embeddings
+        # The stand-in's own embedding is never read, so any id that exists will do.
+        stand_in = 0
+        ids, is_word = [self.tokenizer.bos_token_id, *pieces[0]], [False] * (1 + len(pieces[0]))
+        for piece in pieces[1:]:
+            ids += [stand_in, *piece]
+            is_word += [True] + [False] * len(piece)
+        ids.append(self.tokenizer.eos_token_id)
+        padding = length - len(ids)
+        if padding < 0:
+            raise UserError(f"prompt {prompt!r} takes {len(ids)} tokens; shorten it to {length}")
+        ids += [self.tokenizer.pad_token_id] * padding
+        return TokenizedPrompt(ids, is_word + [False] * (length - len(is_word)))

@@ -1,0 +1,45 @@
+"""Cosine similarity in blocks, so that no [N, M] matrix ever stands in memory as a whole.
+
+Legend: N queries, M keys, E feature width.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+BLOCK_ROWS = 512
+BLOCK_COLUMNS = 2048  # a float32 block of 4 MB: large enough for BLAS, small enough for the cache
+_WHOLE_ROWS = 2**22  # elements of a block that must hold whole rows
+
+
+def unit(features: Tensor) -> Tensor:
+    """Return ``features`` [N, E] as float32 rows of length 1."""
+    return functional.normalize(features.float(), dim=1)
+
+
+def row_blocks(n_rows: int, block_rows: int = BLOCK_ROWS) -> Iterator[slice]:
+    """Cut ``range(n_rows)`` into slices of at most ``block_rows``."""
+    for start in range(0, n_rows, block_rows):
+        yield slice(start, min(start + block_rows, n_rows))
+
+
+def largest_products(queries: Tensor, keys: Tensor) -> Tensor:
+    """Return the largest inner product of every query with any key: [N], -inf without keys."""
+    largest = queries.new_full((len(queries),), -torch.inf)
+    for rows in row_blocks(len(queries)):
+        for columns in row_blocks(len(keys), BLOCK_COLUMNS):
+            product = queries[rows] @ keys[columns].T  # [rows, columns]
+            torch.maximum(largest[rows], product.amax(dim=1), out=largest[rows])
+    return largest
+
+
+def neighbour_cosine(queries: Tensor, keys: Tensor, k: int) -> Tensor:
+    """Return the cosine of every unit query with its ``k``-th nearest unit key: [N].
+
+    Where the queries are themselves among the keys, each is its own first neighbour.
+    """
+    block_rows = max(1, _WHOLE_ROWS // len(keys))
+    blocks = row_blocks(len(queries), block_rows)
+    return torch.cat([(queries[rows] @ keys.T).topk(k, dim=1).values[:, -1] for rows in blocks])

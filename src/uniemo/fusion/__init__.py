@@ -1,0 +1,27 @@
+"""Fusion: fe, fs, fo -> one pseudo-word (METHOD, "Understanding guides generation")."""
+
+from uniemo.fusion.attribute_base import AttributeBase
+from uniemo.fusion.condition import Coefficients, Condition, Fusion
+from uniemo.fusion.emotion_space import (
+    DiagonalGaussian,
+    EmotionSpace,
+    Mixture,
+    StoredFeatures,
+    TiedGaussian,
+)
+from uniemo.fusion.losses import emotional_condition_loss
+from uniemo.fusion.mappers import Mapper
+
+__all__ = [
+    "AttributeBase",
+    "Coefficients",
+    "Condition",
+    "DiagonalGaussian",
+    "EmotionSpace",
+    "Fusion",
+    "Mapper",
+    "Mixture",
+    "StoredFeatures",
+    "TiedGaussian",
+    "emotional_condition_loss",
+]

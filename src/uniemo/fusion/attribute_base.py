@@ -1,0 +1,101 @@
+"""Attribute bases: the names of one attribute, their text features and p(emotion | name) (METHOD).
+
+Legend: N rows of the training split, K names, E width of CLIP's joint space, B images, C emotions.
+"""
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from uniemo.emotions import N_EMOTIONS
+
+
+class AttributeBase(nn.Module):
+    """What training taught about the names of one attribute, scenes or objects.
+
+    It starts empty: every retrieval gives -1 and every coefficient 0, until :meth:`fill` or a
+    checkpoint. A pure function of annotations, hence equal on every process.
+
+    Args:
+        n_names: K.
+        embedding_width: E.
+    """
+
+    text_features: Tensor  # [K, E] unit length
+    probability: Tensor  # [K, C] p(emotion | name); 0 for unsupported names
+    supported: Tensor  # [K] bool, whether the name was seen often enough
+
+    def __init__(self, n_names: int, embedding_width: int) -> None:
+        super().__init__()
+        self.register_buffer("text_features", torch.zeros(n_names, embedding_width))
+        self.register_buffer("probability", torch.zeros(n_names, N_EMOTIONS))
+        self.register_buffer("supported", torch.zeros(n_names, dtype=torch.bool))
+
+    @classmethod
+    def from_annotations(
+        cls, text_features: Tensor, emotion: Tensor, names: Tensor, support: int
+    ) -> Self:
+        """Return a filled base; the arguments are those of :meth:`fill`."""
+        base = cls(*text_features.shape).to(text_features.device)
+        base.fill(text_features, emotion, names, support)
+        return base
+
+    def fill(self, text_features: Tensor, emotion: Tensor, names: Tensor, support: int) -> None:
+        """Compute p(emotion | name) over the training split.
+
+        Args:
+            text_features: [K, E] CLIP's text features of the names, any length.
+            emotion: [N] long.
+            names: [N, K] bool, the names each row is annotated with.
+            support: Rows a name must occur in; a rarer one is never retrieved and its coefficient
+                is 0.
+
+        Raises:
+            ValueError: If the sizes are not those of this base, or ``support`` is below 1.
+        """
+        n_names, expected = len(self.supported), tuple(self.text_features.shape)
+        if text_features.shape != expected or names.shape != (len(emotion), n_names):
+            raise ValueError(
+                f"text_features {tuple(text_features.shape)} and names {tuple(names.shape)} should "
+                f"be {expected} and {(len(emotion), n_names)}; build the base for this data set"
+            )
+        if support < 1:
+            raise ValueError(
+                f"support is {support}; a name must occur at least once, use 1 or more"
+            )
+        row, name = names.nonzero(as_tuple=True)
+        pair = name * N_EMOTIONS + emotion[row]
+        count = pair.bincount(minlength=n_names * N_EMOTIONS).unflatten(0, (n_names, N_EMOTIONS))
+        total = count.sum(dim=1)  # [K]
+        supported = total >= support
+        probability = count.double() / total.clamp(min=1).unsqueeze(1) * supported.unsqueeze(1)
+        self.text_features.copy_(F.normalize(text_features.float(), dim=-1))
+        self.probability.copy_(probability)
+        self.supported.copy_(supported)
+
+    @torch.no_grad()
+    def retrieve(self, query: Tensor) -> Tensor:
+        """Return the supported name nearest by cosine to each query [B, E]: [B], -1 if none."""
+        with torch.autocast(query.device.type, enabled=False):  # half precision confuses names
+            cosine = F.normalize(query.float(), dim=-1) @ self.text_features.T  # [B, K]
+        nearest = cosine.masked_fill(~self.supported, -torch.inf).argmax(dim=1)  # [B]
+        return torch.where(self.supported.any(), nearest, -1)
+
+    def probability_of(self, name: Tensor, emotion: Tensor) -> Tensor:
+        """Return p(emotion | name) for names [B] and emotions [B] long: [B]; 0 outside the base."""
+        return self.probability[name.clamp(min=0), emotion] * (name >= 0)
+
+    def coefficient(self, query: Tensor, emotion: Tensor) -> tuple[Tensor, Tensor]:
+        """Retrieve a name and return its correlation with an emotion (METHOD, "coefficient").
+
+        Args:
+            query: [B, E] projections of fs or fo.
+            emotion: [B] long, the emotion to express.
+
+        Returns:
+            alpha [B] in [0, 1], and the retrieved name [B] long, -1 if no name is supported.
+        """
+        name = self.retrieve(query)
+        return self.probability_of(name, emotion), name

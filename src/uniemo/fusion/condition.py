@@ -1,0 +1,134 @@
+"""Fuse features into one pseudo-word: c = me(fe) + alpha_s ms(fs) + alpha_o mo(fo) (METHOD).
+
+Legend: B images, D width of the features, W width of the text encoder's token embeddings, E width
+of CLIP's joint space, V tokens of the text encoder's vocabulary.
+"""
+
+from typing import Literal, NamedTuple, assert_never
+
+import torch
+from torch import Tensor, nn
+
+from uniemo.batch import Features
+from uniemo.fusion.attribute_base import AttributeBase
+from uniemo.fusion.mappers import Mapper
+
+Coefficients = Literal["retrieved", "one", "zero", "public"]
+"""Where alpha_s and alpha_o come from. ``retrieved``: p(emotion | name) of the name nearest to the
+projected feature, as in the paper's figure. The rest are ablations: ``one`` adds scene and object
+in full, ``zero`` leaves the emotion's mapper alone, ``public`` retrieves as the public code does,
+with the mapped feature and over scenes and objects at once."""
+
+
+class Condition(NamedTuple):
+    """A pseudo-word for each image, and what it was made of."""
+
+    word: Tensor  # c [B, W], in the token-embedding space
+    alpha_scene: Tensor  # [B] in [0, 1]
+    alpha_object: Tensor  # [B] in [0, 1]
+    scene: Tensor  # [B] long, the retrieved scene; -1 for none. "public": see Fusion
+    object: Tensor  # [B] long, the retrieved object, likewise
+
+
+class Fusion(nn.Module):
+    """The three mappers, and the coefficients that weigh scene and object.
+
+    The mappers' sum is scaled and moved by two fixed buffers so that words start where the text
+    encoder's real token embeddings are (ours): set them with :meth:`start_among`. A fixed scale,
+    rather than small weights, also keeps Adam's steps in proportion, since real embeddings are tiny
+    (deviation about 0.02).
+
+    With coefficients "public" the retrieved indices count through the scenes, then the objects.
+
+    Args:
+        feature_width: D.
+        word_width: W.
+        coefficients: How alpha is found.
+    """
+
+    word_mean: Tensor  # [W]
+    word_std: Tensor  # scalar
+
+    def __init__(
+        self, feature_width: int, word_width: int, coefficients: Coefficients = "retrieved"
+    ) -> None:
+        super().__init__()
+        self.coefficients = coefficients
+        self.emotion_mapper = Mapper(feature_width, word_width)
+        self.scene_mapper = Mapper(feature_width, word_width)
+        self.object_mapper = Mapper(feature_width, word_width)
+        self.register_buffer("word_mean", torch.zeros(word_width))
+        self.register_buffer("word_std", torch.tensor(0.02))
+
+    @torch.no_grad()
+    def start_among(self, token_embeddings: Tensor) -> None:
+        """Give words the mean, and about the mean its deviation, of real embeddings [V, W]."""
+        table = token_embeddings.double()
+        self.word_mean.copy_(table.mean(dim=0))
+        self.word_std.copy_((table - table.mean(dim=0)).square().mean().sqrt())
+
+    def standardised(self, word: Tensor) -> Tensor:
+        """Return words [B, W] in the mappers' own scale, for the emotion head to read."""
+        return (word - self.word_mean) / self.word_std
+
+    def forward(
+        self,
+        features: Features,
+        scene_query: Tensor,
+        object_query: Tensor,
+        emotion: Tensor,
+        scene_base: AttributeBase,
+        object_base: AttributeBase,
+    ) -> Condition:
+        """Fuse features into the words that express an emotion.
+
+        Args:
+            features: fe, fs, fo, each [B, D].
+            scene_query: [B, E] projection of fs.
+            object_query: [B, E] projection of fo.
+            emotion: [B] long, the emotion to express.
+            scene_base: Names of scenes.
+            object_base: Names of objects.
+
+        Raises:
+            ValueError: With coefficients "public", if W is not E.
+        """
+        mapped_scene = self.scene_mapper(features.scene)  # [B, W]
+        mapped_object = self.object_mapper(features.object)  # [B, W]
+        match self.coefficients:
+            case "retrieved":
+                alpha_scene, scene = scene_base.coefficient(scene_query, emotion)
+                alpha_object, object_ = object_base.coefficient(object_query, emotion)
+            case "public":
+                union = _union(scene_base, object_base)
+                if mapped_scene.shape[1] != union.text_features.shape[1]:
+                    raise ValueError(
+                        f"coefficients 'public' compare words ({mapped_scene.shape[1]} wide) with "
+                        f"text features ({union.text_features.shape[1]} wide); use 'retrieved'"
+                    )
+                alpha_scene, scene = union.coefficient(mapped_scene, emotion)
+                alpha_object, object_ = union.coefficient(mapped_object, emotion)
+            case "one" | "zero":
+                alpha_scene = alpha_object = torch.full_like(
+                    emotion, self.coefficients == "one", dtype=self.word_mean.dtype
+                )
+                scene = object_ = torch.full_like(emotion, -1)
+            case _:
+                assert_never(self.coefficients)
+        total = (
+            self.emotion_mapper(features.emotion)
+            + alpha_scene.unsqueeze(1) * mapped_scene
+            + alpha_object.unsqueeze(1) * mapped_object
+        )  # [B, W]
+        word = self.word_mean + self.word_std * total  # [B, W]
+        return Condition(word, alpha_scene, alpha_object, scene, object_)
+
+
+def _union(first: AttributeBase, second: AttributeBase) -> AttributeBase:
+    """Return one base with the names of both, first those of the first."""
+    union = AttributeBase(
+        len(first.supported) + len(second.supported), first.text_features.shape[1]
+    ).to(first.text_features.device)
+    for name, buffer in union.named_buffers():
+        torch.cat((first.get_buffer(name), second.get_buffer(name)), out=buffer)
+    return union

@@ -1,0 +1,90 @@
+"""LPIPS, or a like distance, over all pairs of one emotion, from sums instead of pairs.
+
+LPIPS (Zhang et al., CVPR 2018, equation 1) is a squared Euclidean distance between weighted,
+channel-normalised feature maps. Once those maps are laid out as one vector per image, the mean over
+all pairs is exact and streaming (:mod:`uniemo.metrics.pairwise_diversity`).
+
+Legend: B images, L layers, c_l, h_l, w_l channels and sides of layer l, F = sum of c_l h_l w_l.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from uniemo.metrics.accumulation import mean_over_emotions
+from uniemo.metrics.pairwise_diversity import PairwiseDiversity
+
+
+def perceptual_embedding(layers: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
+    """Lay feature maps out so that ||x - x'||^2 is their perceptual distance.
+
+    Args:
+        layers: L feature maps ``[B, c_l, h_l, w_l]``.
+        weights: L channel weights ``[c_l]``, none negative. Ones give the unlearnt distance.
+
+    Returns:
+        ``[B, F]``.
+
+    Raises:
+        ValueError: If a weight is negative, or if there is not one set of weights per layer.
+    """
+    parts = []
+    for maps, weight in zip(layers, weights, strict=True):
+        if (weight < 0).any():
+            raise ValueError("a channel weight is negative; a perceptual distance needs them >= 0")
+        norm = (maps.square().sum(dim=1, keepdim=True) + 1e-8).sqrt()  # [B, 1, h_l, w_l]
+        positions = maps.shape[2] * maps.shape[3]
+        scale = (weight / positions).sqrt()[:, None, None]  # [c_l, 1, 1]
+        parts.append((maps / norm * scale).flatten(1))  # [B, c_l h_l w_l]
+    return torch.cat(parts, dim=1)
+
+
+class LPIPSEmbedding(nn.Module):
+    """Images -> vectors whose squared distance is LPIPS.
+
+    Args:
+        lpips: The network inside torchmetrics' metric,
+            ``LearnedPerceptualImagePatchSimilarity(net_type).net``.
+    """
+
+    lpips: Any  # torchmetrics gives its network no public type
+
+    def __init__(self, lpips: nn.Module) -> None:
+        super().__init__()
+        self.lpips = lpips.eval()
+
+    def train(self, mode: bool = True) -> "LPIPSEmbedding":
+        """Stay in evaluation mode: the network is a yardstick."""
+        super().train(mode)
+        self.lpips.train(False)
+        return self
+
+    @torch.no_grad()
+    def forward(self, image: Tensor) -> Tensor:
+        """Embed images ``[B, 3, H, W]`` in [-1, 1]; returns ``[B, F]``, F growing with H W."""
+        layers = self.lpips.net(self.lpips.scaling_layer(image))
+        weights = [lin.model[-1].weight[0, :, 0, 0] for lin in self.lpips.lins]
+        return perceptual_embedding(layers, weights)
+
+
+class PerceptualDiversity(PairwiseDiversity):
+    """Mean perceptual distance over all pairs of images of one emotion.
+
+    Feed it :class:`LPIPSEmbedding`'s vectors for LPIPS, or another network's
+    :func:`perceptual_embedding` for a distance that is then reported under that network's name.
+    Source: METHOD, "Metrics" (LPIPS between pairs of one emotion); all pairs is ours.
+
+    ``compute`` returns a dict of float64: ``diversity_per_emotion`` ``[8]``, NaN below two images,
+    and ``diversity``, the plain mean over the emotions that have a value.
+
+    Args:
+        num_features: Width F of the embedding, for one size of image.
+        kwargs: Arguments of ``torchmetrics.Metric``.
+    """
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return the diversities (see the class)."""
+        per_emotion = self.mean_squared_distance()  # [C]
+        return {"diversity": mean_over_emotions(per_emotion), "diversity_per_emotion": per_emotion}

@@ -1,0 +1,110 @@
+"""Sem-D as the public script computes it, for comparison only (METHOD, "Defects").
+
+Its image list is never emptied between emotions, so the pairs of a later emotion mix all earlier
+ones, and only ten random pairs are taken. ``protocol: published`` reports it under its own name.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from uniemo.emotions import N_EMOTIONS
+from uniemo.metrics.accumulation import (
+    GatheringMetric,
+    check_rows,
+    check_width,
+    mean_over_emotions,
+)
+
+
+def published_pairs(counts: Tensor, n_pairs: int = 10, seed: int = 0) -> Tensor:
+    """Draw the public script's pairs: for each emotion, from the images of it and all before it.
+
+    Also what LPIPS under ``protocol: published`` is to be computed on.
+
+    Args:
+        counts: Images of each emotion, ``[C]`` long; every emotion needs one, the first two.
+        n_pairs: Pairs P drawn per emotion.
+        seed: Seed of the draw.
+
+    Returns:
+        ``[C, P, 2]`` long: two different positions in the list of images ordered by emotion.
+
+    Raises:
+        ValueError: If there is no pair to draw for some emotion.
+    """
+    if (counts < 1).any() or counts[0] < 2:
+        raise ValueError(
+            "the published protocol needs an image of every emotion and two of the first, "
+            f"got {counts.tolist()}"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    pairs = []
+    for length in counts.cumsum(0).tolist():
+        first = torch.randint(length, (n_pairs,), generator=generator)
+        step = torch.randint(1, length, (n_pairs,), generator=generator)
+        pairs.append(torch.stack([first, (first + step) % length], dim=1))
+    return torch.stack(pairs)
+
+
+class PublishedSemanticDiversity(GatheringMetric):
+    """Sem-D over ten seeded random pairs of the growing list of images.
+
+    ``compute`` returns a dict: ``published_sem_d_per_emotion`` ``[8]`` and ``published_sem_d``,
+    their mean; NaN where :func:`published_pairs` has too few images. The same images give the same
+    value whatever their order of arrival.
+
+    Args:
+        num_features: Width F of the features.
+        n_pairs: Pairs drawn per emotion.
+        seed: Seed of the draw.
+        kwargs: Arguments of ``torchmetrics.Metric``.
+    """
+
+    higher_is_better = True
+    is_differentiable = False
+
+    def __init__(self, num_features: int, n_pairs: int = 10, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_features = num_features
+        self.n_pairs = n_pairs
+        self.seed = seed
+        self.add_rows("features", num_features)
+        self.add_rows("emotion", dtype=torch.long)
+        self.add_rows("index", dtype=torch.long)
+
+    def update(self, features: Tensor, emotion: Tensor, index: Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            features: ``[B, F]`` float.
+            emotion: ``[B]`` long.
+            index: ``[B]`` long, the image's own number: the list's order within an emotion.
+
+        Raises:
+            ValueError: If the shapes do not fit.
+        """
+        check_width("features", features, self.num_features)
+        check_rows(features=features, emotion=emotion, index=index)
+        self.append_rows("features", features)
+        self.append_rows("emotion", emotion)
+        self.append_rows("index", index)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return the diversities (see the class)."""
+        features, emotion = self.rows("features"), self.rows("emotion")  # [N, F], [N]
+        counts = emotion.bincount(minlength=N_EMOTIONS)
+        try:
+            pairs = published_pairs(counts.cpu(), self.n_pairs, self.seed).to(features.device)
+        except ValueError:
+            per_emotion = features.new_full((N_EMOTIONS,), torch.nan)
+        else:
+            order = self.rows("index").argsort(stable=True)
+            order = order[emotion[order].argsort(stable=True)]  # by emotion, then by index
+            first, second = features.double()[order][pairs].unbind(dim=2)  # [C, P, F] each
+            per_emotion = (first - second).square().mean(dim=(1, 2))  # [C]
+        return {
+            "published_sem_d": mean_over_emotions(per_emotion),
+            "published_sem_d_per_emotion": per_emotion,
+        }

@@ -1,0 +1,27 @@
+"""Sem-D: how much the images of one emotion differ in meaning (METHOD, "Metrics")."""
+
+from torch import Tensor
+
+from uniemo.metrics.accumulation import mean_over_emotions
+from uniemo.metrics.pairwise_diversity import PairwiseDiversity
+
+
+class SemanticDiversity(PairwiseDiversity):
+    """Mean over all pairs of one emotion of the mean over dimensions of the squared difference.
+
+    The published numbers take CLIP ViT-L/14 image features, as they leave the model (not of unit
+    length). Source: METHOD, "Metrics" (Sem-D); all pairs within one emotion, not the public
+    script's ten across the growing list (:class:`PublishedSemanticDiversity`).
+
+    ``compute`` returns a dict of float64: ``sem_d_per_emotion`` ``[8]``, NaN below two images, and
+    ``sem_d``, the plain mean over the emotions that have a value.
+
+    Args:
+        num_features: Width F of the features.
+        kwargs: Arguments of ``torchmetrics.Metric``.
+    """
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return the diversities (see the class)."""
+        per_emotion = self.mean_squared_distance() / self.num_features  # [C]
+        return {"sem_d": mean_over_emotions(per_emotion), "sem_d_per_emotion": per_emotion}

@@ -1,0 +1,1 @@
+def explain(message, parser): return message

@@ -1,0 +1,566 @@
+"""UniEmo as one LightningModule: wires the rooms and sums the losses.
+
+Legend: B images, D width of the features, W width of the text encoder, E width of CLIP's joint
+space, S and O numbers of scene and object names, C emotions.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+from uniemo.batch import Annotations, Batch, Features
+from uniemo.curriculum.passes import EmotionSpacePass, LatentPass
+from uniemo.diffusion import (
+    LatentCache,
+    SamplingConfig,
+    StableDiffusion,
+    draw_noise,
+    image_generator,
+    noise_prediction_loss,
+    sample,
+)
+from uniemo.emotions import N_EMOTIONS
+from uniemo.errors import UserError
+from uniemo.fusion import (
+    AttributeBase,
+    Condition,
+    DiagonalGaussian,
+    EmotionSpace,
+    Fusion,
+    Mixture,
+    StoredFeatures,
+    TiedGaussian,
+    emotional_condition_loss,
+)
+from uniemo.optimisation import parameter_groups, stage_schedule
+from uniemo.settings import (
+    ClipConfig,
+    DiffusionConfig,
+    EmotionSpaceConfig,
+    LossWeights,
+    ModelConfig,
+    OptimizerConfig,
+)
+from uniemo.sources import resolve
+from uniemo.understanding import (
+    AttributeProjection,
+    ClipBackbone,
+    EmotionHead,
+    LogitScale,
+    UnderstandingChain,
+    attribute_contrastive_loss,
+    emotion_classification_loss,
+    gather,
+    load_clip,
+    name_positives,
+)
+
+Stage = Literal["understanding", "joint"]
+
+
+class Reading(NamedTuple):
+    """What the understanding half makes of a batch."""
+
+    features: Features
+    logits: Tensor  # [B, C]
+    scene: Tensor  # [B, E] fs projected into CLIP's text space, unit length
+    object: Tensor  # [B, E] fo likewise
+
+
+class UniEmo(lightning.LightningModule):
+    """One model that reads the emotion of a picture and paints pictures that evoke one.
+
+    The first ``understanding_epochs`` epochs train understanding alone, on L_U. The epochs after
+    them train jointly, on L_joint, if there is a diffusion head. Everything that the training set
+    fixes (text features, attribute bases, latents) is computed once.
+
+    Args:
+        clip: Where CLIP comes from.
+        diffusion: The latent-diffusion head; null for understanding alone (third phase).
+        model: The structure that is trained.
+        space: The emotion space.
+        loss: Weights of the losses.
+        optimizer: Rates, decay and warm-up.
+        sampling: How images are denoised.
+        understanding_epochs: Epochs of the understanding warm-up.
+        cache: Folder for the latents of the training pictures.
+        seed: Of the noise in L(theta), of dropout and of generated images.
+
+    Raises:
+        UserError: If weights are missing or do not fit together.
+    """
+
+    def __init__(
+        self,
+        clip: ClipConfig = ClipConfig(),  # noqa: B008  # read only
+        diffusion: DiffusionConfig | None = DiffusionConfig(),  # noqa: B008
+        model: ModelConfig = ModelConfig(),  # noqa: B008
+        space: EmotionSpaceConfig = EmotionSpaceConfig(),  # noqa: B008
+        loss: LossWeights = LossWeights(),  # noqa: B008
+        optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008
+        sampling: SamplingConfig = SamplingConfig(),  # noqa: B008
+        understanding_epochs: int = 15,
+        cache: str = "~/.cache/uniemo/latents",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        groups = {
+            "clip": clip,
+            "diffusion": diffusion,
+            "model": model,
+            "space": space,
+            "loss": loss,
+            "optimizer": optimizer,
+            "sampling": sampling,
+        }
+        self.save_hyperparameters(
+            {name: None if group is None else asdict(group) for name, group in groups.items()}
+            | {"understanding_epochs": understanding_epochs, "cache": cache, "seed": seed}
+        )
+        backbone = load_clip(resolve(clip.model), clip.pretrained)
+        head = None
+        if diffusion is not None:
+            head = StableDiffusion(resolve(diffusion.source), diffusion.dtype)
+        self._assemble(backbone, head, groups)
+
+    @classmethod
+    def from_parts(
+        cls,
+        backbone: ClipBackbone,
+        diffusion_head: StableDiffusion | None,
+        understanding_epochs: int = 0,
+        cache: str = "~/.cache/uniemo/latents",
+        seed: int = 0,
+        **groups: Any,
+    ) -> Self:
+        """Build the model on parts that are loaded already, or that lie on the meta device.
+
+        Args:
+            backbone: CLIP; its visual tower becomes part of the model.
+            diffusion_head: The head, or None for understanding alone.
+            understanding_epochs: As in the constructor.
+            cache: As in the constructor.
+            seed: As in the constructor.
+            **groups: Any of the constructor's groups of settings.
+        """
+        module = cls.__new__(cls)
+        lightning.LightningModule.__init__(module)
+        module.save_hyperparameters(
+            {name: asdict(group) for name, group in groups.items()}
+            | {"understanding_epochs": understanding_epochs, "cache": cache, "seed": seed}
+        )
+        module._assemble(backbone, diffusion_head, groups)
+        return module
+
+    def _assemble(
+        self, backbone: ClipBackbone, head: StableDiffusion | None, groups: dict[str, Any]
+    ) -> None:
+        self.clip_config: ClipConfig = groups.get("clip", ClipConfig())
+        self.diffusion_config: DiffusionConfig = groups.get("diffusion") or DiffusionConfig()
+        self.model_config: ModelConfig = groups.get("model", ModelConfig())
+        self.weights: LossWeights = groups.get("loss", LossWeights())
+        self.rates: OptimizerConfig = groups.get("optimizer", OptimizerConfig())
+        self.sampling: SamplingConfig = groups.get("sampling", SamplingConfig())
+        self.understanding_epochs = self.hparams["understanding_epochs"]
+        self.seed = self.hparams["seed"]
+
+        self._backbone: list[ClipBackbone] = [backbone]  # a list: its text tower is no part of us
+        self.clip_view = (backbone.image_size, backbone.mean, backbone.std)
+        visual = backbone.model.visual
+        feature_width, self.embedding_width = visual.proj.shape
+        # Without a head, W is the width a Stable Diffusion for this CLIP has: 768 = 768.
+        word_width = self.embedding_width if head is None else head.width
+
+        # Understanding: image -> features -> emotion.
+        config = self.model_config
+        self.scene_projection = AttributeProjection.from_clip(visual)
+        self.object_projection = AttributeProjection.from_clip(visual)
+        self.chain = UnderstandingChain(visual, config.n_queries, config.queries)
+        self.emotion_head = EmotionHead(feature_width, word_width, dropout=config.dropout)
+        self.scene_scale, self.object_scale = LogitScale(), LogitScale()
+
+        # Fusion: features -> one pseudo-word. The bases take their size from the data.
+        self.fusion = Fusion(feature_width, word_width, config.coefficients)
+        self.scene_base = AttributeBase(0, self.embedding_width)
+        self.object_base = AttributeBase(0, self.embedding_width)
+        self.scene_names: list[str] = []
+        self.object_names: list[str] = []
+        self.space = build_space(feature_width, groups.get("space", EmotionSpaceConfig()))
+
+        # Diffusion: pseudo-word -> loss or images.
+        self.head = head
+        self.latents: LatentCache | None = None  # set by LatentPass
+        if head is not None and head.device.type != "meta":
+            self.fusion.start_among(head.text_encoder.get_input_embeddings().weight)
+
+        self.accuracy = MetricCollection(
+            {
+                "accuracy": MulticlassAccuracy(N_EMOTIONS, average="micro"),
+                "f1_macro": MulticlassF1Score(N_EMOTIONS, average="macro"),
+            }
+        )
+        self.validation_loss = nn.ModuleDict({"emotion": MeanMetric(), "theta": MeanMetric()})
+
+    # --- Understanding -------------------------------------------------------------------------
+
+    def read(self, clip_image: Tensor) -> Reading:
+        """Read pictures [B, 3, h, h] in CLIP's normalisation."""
+        features = self.chain(clip_image)
+        return Reading(
+            features,
+            self.emotion_head(features.emotion),
+            self.scene_projection(features.scene),
+            self.object_projection(features.object),
+        )
+
+    def forward(self, clip_image: Tensor) -> Tensor:
+        """Return the emotion logits [B, C] of pictures [B, 3, h, h]."""
+        return self.read(clip_image).logits
+
+    def understanding_losses(self, reading: Reading, batch: Batch) -> dict[str, Tensor]:
+        """Return L_S, L_O (over the batches of all processes) and L_Cls."""
+        scene_names = name_positives(batch["scene"], len(self.scene_names))  # [B, S]
+        weight = torch.where(batch["generated"], self.weights.generated, 1.0)
+        return {
+            "scene": attribute_contrastive_loss(
+                gather(reading.scene),
+                self.scene_base.text_features,
+                gather(scene_names),
+                self.scene_scale(),
+            ),
+            "object": attribute_contrastive_loss(
+                gather(reading.object),
+                self.object_base.text_features,
+                gather(batch["objects"]),
+                self.object_scale(),
+            ),
+            "emotion": emotion_classification_loss(reading.logits, batch["emotion"], weight),
+        }
+
+    def understanding_loss(self, losses: dict[str, Tensor]) -> Tensor:
+        """Return L_U, the weighted sum of :meth:`understanding_losses`."""
+        w = self.weights
+        return w.scene * losses["scene"] + w.object * losses["object"] + w.emotion * losses["emotion"]
+
+    # --- Understanding guides generation -------------------------------------------------------
+
+    def fuse(self, reading: Reading, emotion: Tensor) -> Condition:
+        """Return the pseudo-words that express emotions [B], fused from what was read."""
+        return self.fusion(
+            reading.features,
+            reading.scene,
+            reading.object,
+            emotion,
+            self.scene_base,
+            self.object_base,
+        )
+
+    def theta_losses(
+        self, condition: Condition, latent: Tensor, index: Tensor, epoch: int
+    ) -> Tensor:
+        """Return L(theta) of each image [B].
+
+        Args:
+            condition: Pseudo-words of the images.
+            latent: Their scaled latents [B, c, h, h].
+            index: Their rows in the split [B]: with the seed and the epoch, all that the noise
+                depends on, so that neither batch size nor number of processes changes it.
+            epoch: Number of the epoch; -1 for validation.
+        """
+        head = self.diffusion
+        conditioning = head.condition(condition.word, self.diffusion_config.prompt)
+        draw = draw_noise(head, latent, index, self.seed, epoch)
+        return noise_prediction_loss(head, latent, conditioning, draw)
+
+    @property
+    def diffusion(self) -> StableDiffusion:
+        """The diffusion head.
+
+        Raises:
+            UserError: If the model was built without one.
+        """
+        if self.head is None:
+            raise UserError("this model has no diffusion head; set model.diffusion.source")
+        return self.head
+
+    # --- Training ------------------------------------------------------------------------------
+
+    @property
+    def image_size(self) -> int | None:
+        """Side of the pictures that the diffusion head paints; None without one."""
+        return None if self.head is None else self.head.image_size
+
+    @property
+    def stage(self) -> Stage:
+        """What the present epoch trains."""
+        warm = self.head is not None and self.current_epoch >= self.understanding_epochs
+        return "joint" if warm else "understanding"
+
+    def on_train_epoch_start(self) -> None:
+        """Freeze what the stage's rates freeze."""
+        rates = getattr(self.rates, self.stage)
+        self.chain.visual.requires_grad_(rates.visual > 0)
+        self.chain.visual.proj.requires_grad_(False)  # the chain never uses it
+
+    def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
+        """Make dropout a function of (seed, step, process), so that resuming is exact."""
+        torch.manual_seed(hash((self.seed, self.global_step, self.global_rank)) % 2**32)
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """Return L_U or L_joint of a batch; log every part."""
+        reading = self.read(batch["clip_image"])
+        losses = self.understanding_losses(reading, batch)
+        total = self.understanding_loss(losses)
+        if self.stage == "joint":
+            condition = self.fuse(reading, batch["emotion"])
+            losses["condition"] = emotional_condition_loss(
+                # In token scale, about 0.02, the head would see hardly more than its own bias (ours).
+                self.emotion_head.read(self.fusion.standardised(condition.word)),
+                batch["emotion"],
+                reading.logits,
+            )
+            assert self.latents is not None
+            latent = self.latents.lookup(batch["index"], batch["flipped"])
+            losses["theta"] = self.theta_losses(
+                condition, latent, batch["index"], self.current_epoch
+            ).mean()
+            w = self.weights
+            total = (
+                w.understanding * total
+                + w.condition * losses["condition"]
+                + w.diffusion * losses["theta"]
+            )
+        losses["total"] = total
+        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
+        self.log("loss", total.detach(), prog_bar=True, logger=False)
+        return total
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """Return the passes over the training split that every fit makes."""
+        return [LatentPass(), EmotionSpacePass()]
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW over the parameter groups, its rates set per stage and step."""
+        optimizer = torch.optim.AdamW(parameter_groups(self, self.rates), lr=1.0, betas=(0.9, 0.999))
+        total = int(self.trainer.estimated_stepping_batches)
+        per_epoch = max(total // max(self.trainer.max_epochs or 1, 1), 1)
+        split = total if self.head is None else min(self.understanding_epochs * per_epoch, total)
+        schedule = stage_schedule(optimizer, self.rates, split, total)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    # --- Validation and test -------------------------------------------------------------------
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Measure accuracy, macro F1 and, once it is trained, L(theta)."""
+        reading = self.read(batch["clip_image"])
+        self.accuracy.update(reading.logits, batch["emotion"])
+        loss = nn.functional.cross_entropy(reading.logits.float(), batch["emotion"])
+        self.validation_loss["emotion"].update(loss, len(batch["emotion"]))
+        if self.head is not None and "diffusion_image" in batch:
+            condition = self.fuse(reading, batch["emotion"])
+            latent = self.head.encode(batch["diffusion_image"])
+            theta = self.theta_losses(condition, latent, batch["index"], -1)
+            self.validation_loss["theta"].update(theta)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the epoch's measurements under ``val/``."""
+        self._log_measurements("val")
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        """Measure the same on the test split."""
+        self.validation_step(batch, batch_index)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the measurements under ``test/``."""
+        self._log_measurements("test")
+
+    def _log_measurements(self, split: str) -> None:
+        results = self.accuracy.compute()
+        for name, metric in self.validation_loss.items():
+            if metric.update_called:
+                results[name] = metric.compute()
+            metric.reset()
+        self.accuracy.reset()
+        self.log_dict(
+            {f"{split}/{name}": value.float() for name, value in results.items()}, prog_bar=True
+        )
+
+    # --- Generation ----------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def conditions(self, emotion: Tensor, index: Tensor) -> Condition:
+        """Draw features for emotions [B] and images [B] of theirs, and fuse them."""
+        features = self.space.sample(emotion, self._generators(emotion, index))
+        features = Features(*(f.to(self.device) for f in features))
+        reading = Reading(
+            features,
+            self.emotion_head(features.emotion),
+            self.scene_projection(features.scene),
+            self.object_projection(features.object),
+        )
+        return self.fuse(reading, emotion.to(self.device))
+
+    @torch.no_grad()
+    def paint(
+        self,
+        condition: Condition,
+        generators: list[torch.Generator],
+        sampling: SamplingConfig | None = None,
+        prompt: str | None = None,
+    ) -> Tensor:
+        """Paint one image for each condition.
+
+        Args:
+            condition: Of B images.
+            generators: B generators on the CPU, one per image.
+            sampling: How; the model's own settings if None.
+            prompt: Another prompt that holds the pseudo-word ``*``.
+
+        Returns:
+            Images [B, 3, H, H] in [0, 1].
+        """
+        states = self.diffusion.condition(condition.word, prompt or self.diffusion_config.prompt)
+        return sample(self.diffusion, states, generators, sampling or self.sampling)
+
+    def generate(
+        self, emotion: Tensor, index: Tensor, sampling: SamplingConfig | None = None
+    ) -> tuple[Tensor, Condition]:
+        """Paint image number ``index`` [B] of each ``emotion`` [B] from the emotion space.
+
+        Image k of an emotion is the same whatever the batch it is painted in.
+
+        Returns:
+            Images [B, 3, H, H] in [0, 1], and their conditions.
+        """
+        condition = self.conditions(emotion, index)
+        # A second stream: the first drew the features, however many numbers that took.
+        generators = self._generators(emotion, index, stream=1)
+        return self.paint(condition, generators, sampling), condition
+
+    def _generators(
+        self, emotion: Tensor, index: Tensor, stream: int = 0
+    ) -> list[torch.Generator]:
+        pairs = zip(emotion.tolist(), index.tolist(), strict=True)
+        return [image_generator(2 * self.seed + stream, e, k) for e, k in pairs]
+
+    # --- Data and checkpoints ------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Size and fill the attribute bases from the training split's annotations."""
+        data = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and data is not None:
+            self.fill_bases(data.annotations("train"), data.scene_names, data.object_names)
+
+    def fill_bases(
+        self, annotations: Annotations, scene_names: list[str], object_names: list[str]
+    ) -> None:
+        """Compute the attribute bases: text features of all names, and p(emotion | name)."""
+        self._size_bases(scene_names, object_names)
+        backbone, support = self._backbone[0], self.model_config.support
+        for base, names, template, positives in (
+            (
+                self.scene_base,
+                scene_names,
+                self.clip_config.scene_template,
+                name_positives(annotations.scene, len(scene_names)),
+            ),
+            (
+                self.object_base,
+                object_names,
+                self.clip_config.object_template,
+                annotations.objects,
+            ),
+        ):
+            if names:
+                text = backbone.encode_names(names, template)
+                base.fill(text.cpu(), annotations.emotion, positives, support)
+
+    def _size_bases(self, scene_names: list[str], object_names: list[str]) -> None:
+        self.scene_names, self.object_names = list(scene_names), list(object_names)
+        self.scene_base = AttributeBase(len(scene_names), self.embedding_width)
+        self.object_base = AttributeBase(len(object_names), self.embedding_width)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the names that the attribute bases number."""
+        checkpoint["names"] = {"scene": self.scene_names, "object": self.object_names}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Give the attribute bases the checkpoint's size; refuse another data set's names."""
+        names = checkpoint["names"]
+        if self.scene_names and (self.scene_names, self.object_names) != (
+            names["scene"],
+            names["object"],
+        ):
+            raise UserError(
+                "the checkpoint was trained with other scene or object names than info.json has; "
+                "use the data set it was trained on"
+            )
+        if not self.scene_names:
+            self._size_bases(names["scene"], names["object"])
+            self.to(self.device)
+
+    @classmethod
+    def from_checkpoint(cls, path: str | Path) -> Self:
+        """Load a trained model from a checkpoint file, CLIP and head from where it was built.
+
+        Raises:
+            UserError: If the file is missing or no checkpoint of UniEmo.
+        """
+        checkpoint = read_checkpoint(path)
+        saved = dict(checkpoint["hyper_parameters"])
+        kinds = {
+            "clip": ClipConfig,
+            "diffusion": DiffusionConfig,
+            "model": ModelConfig,
+            "space": EmotionSpaceConfig,
+            "loss": LossWeights,
+            "sampling": SamplingConfig,
+        }
+        for name, kind in kinds.items():
+            saved[name] = None if saved[name] is None else kind(**saved[name])
+        saved["optimizer"] = OptimizerConfig()  # of no use to a trained model
+        module = cls(**{name: saved[name] for name in [*kinds, "optimizer", "seed"]})
+        module.on_load_checkpoint(checkpoint)
+        module.load_state_dict(checkpoint["state_dict"])
+        return module.eval()
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint file of UniEmo, tensors and plain types only.
+
+    Raises:
+        UserError: If it is missing, broken or another model's.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"checkpoint {path} does not exist; train first or give another path")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and torch raise a dozen kinds
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"checkpoint {path} cannot be read ({first}); give another") from error
+    if not isinstance(checkpoint, dict) or "names" not in checkpoint:
+        raise UserError(f"{path} is no checkpoint of UniEmo; give one that training wrote")
+    return checkpoint
+
+
+def build_space(feature_width: int, config: EmotionSpaceConfig) -> EmotionSpace:
+    """Build the empty emotion space that the settings name."""
+    match config.kind:
+        case "diagonal":
+            return DiagonalGaussian(feature_width)
+        case "tied":
+            return TiedGaussian(feature_width, config.rank, config.capacity)
+        case "mixture":
+            return Mixture(feature_width, config.modes, config.capacity)
+        case "stored":
+            return StoredFeatures(feature_width, config.jitter, config.capacity)

@@ -1,0 +1,90 @@
+"""Parameter groups and learning rates of the two stages (METHOD, "Published training settings")."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from uniemo.settings import OptimizerConfig, StageRates
+
+GROUPS = {
+    "visual": ("chain.visual",),
+    "queries": ("chain.scene_queries", "chain.object_queries"),
+    "heads": (
+        "emotion_head",
+        "scene_projection",
+        "object_projection",
+        "scene_scale",
+        "object_scale",
+    ),
+    "mappers": ("fusion",),
+}
+"""Which parts of the model each group of :class:`StageRates` holds."""
+
+_NEVER_DECAYED = ("class_embedding", "positional_embedding", ".tokens", ".logarithm")
+
+
+def trained_parameters(module: nn.Module) -> Iterator[tuple[str, str, nn.Parameter]]:
+    """Yield (group, name, weight) of everything that some stage may train."""
+    for name, parameter in module.named_parameters():
+        for group, prefixes in GROUPS.items():
+            if name.startswith(prefixes) and name != "chain.visual.proj":
+                yield group, name, parameter
+
+
+def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
+    """Return AdamW's groups: each of :data:`GROUPS` with and without weight decay.
+
+    Biases, norms, embeddings and query tokens are not decayed. A group that no stage trains is left
+    out.
+    """
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    for group, name, parameter in trained_parameters(module):
+        if max(getattr(config.understanding, group), getattr(config.joint, group)) > 0:
+            decayed = parameter.ndim > 1 and not name.endswith(_NEVER_DECAYED)
+            groups.setdefault((group, decayed), []).append(parameter)
+    decay = {name: config.weight_decay for name in GROUPS} | {"visual": config.weight_decay_visual}
+    return [
+        {
+            "params": parameters,
+            "group": group,
+            "name": group if decayed else f"{group}, undecayed",
+            "weight_decay": decay[group] if decayed else 0.0,
+        }
+        for (group, decayed), parameters in groups.items()
+    ]
+
+
+def stage_rate(rates: OptimizerConfig, group: str, step: int, split: int, total: int) -> float:
+    """Return a group's learning rate at a step: per stage, a linear rise, then a cosine to zero.
+
+    Args:
+        rates: Peak rates of both stages.
+        group: One of :data:`GROUPS`.
+        step: Optimiser steps taken so far.
+        split: Steps of the understanding stage.
+        total: Steps of both.
+    """
+    stage: StageRates = rates.understanding if step < split else rates.joint
+    start, length = (0, split) if step < split else (split, total - split)
+    done, rise = step - start, max(rates.warmup * length, 1)
+    if done < rise:
+        share = (done + 1) / (rise + 1)
+    else:
+        share = 0.5 * (1 + math.cos(math.pi * min((done - rise) / max(length - rise, 1), 1)))
+    return share * getattr(stage, group)
+
+
+def stage_schedule(
+    optimizer: torch.optim.Optimizer, rates: OptimizerConfig, split: int, total: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return the schedule of all groups; the optimiser's own rate must be 1."""
+
+    def rate_of(group: str) -> Any:
+        return lambda step: stage_rate(rates, group, step, split, total)
+
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer, [rate_of(group["group"]) for group in optimizer.param_groups]
+    )

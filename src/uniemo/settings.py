@@ -1,0 +1,150 @@
+"""The settings of :class:`uniemo.module.UniEmo`, as the command line and YAML files name them.
+
+A later configuration merges these key by key. Published values are METHOD's, "Published training
+settings"; where a default differs from them it says so.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from uniemo.fusion import Coefficients
+from uniemo.understanding import QuerySets
+
+
+@dataclass
+class ClipConfig:
+    """Where CLIP comes from."""
+
+    model: str = "ViT-L-14-quickgelu"
+    """An open_clip model name, a folder as ``local-dir:PATH``, or a hub id as ``hf-hub:ID``;
+    ``package:PATH`` in it means a folder inside the installed uniemo package."""
+
+    pretrained: str | None = "openai"
+    """For a model name: a tag of open_clip's weights, or a weights file. Null for folders and hub
+    ids, which bring their own."""
+
+    scene_template: str = "a photo of {}"
+    """Sentence in which CLIP's text tower reads a scene's name."""
+
+    object_template: str = "a photo of {}"
+    """Sentence in which CLIP's text tower reads an object's name."""
+
+
+@dataclass
+class DiffusionConfig:
+    """The frozen latent-diffusion head."""
+
+    source: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+    """A Stable-Diffusion folder in diffusers' layout, or the hub id of one; ``package:PATH`` means
+    a folder inside the installed uniemo package."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the frozen weights."""
+
+    prompt: str = "a *"
+    """The prompt; its ``*`` is the pseudo-word (the public code's wording is not known; ours)."""
+
+
+@dataclass
+class ModelConfig:
+    """The structure that is trained."""
+
+    n_queries: int = 32
+    """Tokens of each set of expert queries."""
+
+    queries: QuerySets = "both"
+    """Which sets of expert queries there are; all but ``both`` are ablations."""
+
+    coefficients: Coefficients = "retrieved"
+    """Where the correlation coefficients come from; all but ``retrieved`` are ablations."""
+
+    support: int = 10
+    """Training pictures a scene or object must occur in to enter the attribute base (ours)."""
+
+    dropout: float = 0.5
+    """Dropout of the emotion head."""
+
+
+@dataclass
+class EmotionSpaceConfig:
+    """What is kept of the training split's features, to generate from."""
+
+    kind: Literal["diagonal", "tied", "mixture", "stored"] = "diagonal"
+    """``diagonal``: the published Gaussians. ``tied``: low-rank covariance over [fe, fs, fo].
+    ``mixture``: several modes per emotion. ``stored``: jittered features of real pictures. The last
+    three are ours and keep what belongs together."""
+
+    rank: int = 64
+    """For ``tied``: principal axes per emotion."""
+
+    modes: int = 16
+    """For ``mixture``: modes per emotion."""
+
+    jitter: float = 0.2
+    """For ``stored``: deviation of the added noise, in deviations of the emotion's features."""
+
+    capacity: int = 1024
+    """For all but ``diagonal``: rows of the training split looked at, per emotion."""
+
+
+@dataclass
+class LossWeights:
+    """L_joint = understanding L_U + condition L_cond + diffusion L(theta)."""
+
+    scene: float = 0.05
+    """Weight of L_S in L_U."""
+
+    object: float = 0.05
+    """Weight of L_O in L_U."""
+
+    emotion: float = 0.9
+    """Weight of L_Cls in L_U."""
+
+    understanding: float = 0.5
+    """Weight of L_U in L_joint; the understanding epochs before use 1."""
+
+    condition: float = 0.001
+    """Weight of L_cond."""
+
+    diffusion: float = 1.0
+    """Weight of L(theta)."""
+
+    generated: float = 1.0
+    """Weight of a generated picture in L_Cls, a real one having 1 (third phase; ours)."""
+
+
+@dataclass
+class StageRates:
+    """Peak learning rates of one stage; 0 freezes a group."""
+
+    visual: float = 0.0
+    """CLIP's visual tower."""
+
+    queries: float = 5e-4
+    """Expert queries and interactive blocks."""
+
+    heads: float = 1e-4
+    """Emotion head, projections and the contrastive temperature."""
+
+    mappers: float = 0.0
+    """The three mappers."""
+
+
+@dataclass
+class OptimizerConfig:
+    """AdamW, with a cosine after a warm-up in each of the two stages."""
+
+    understanding: StageRates = field(default_factory=lambda: StageRates(visual=8e-6))
+    """Rates of the understanding epochs (published)."""
+
+    joint: StageRates = field(default_factory=lambda: StageRates(mappers=1e-3))
+    """Rates of the joint epochs (published: the visual tower is frozen)."""
+
+    weight_decay_visual: float = 1e-3
+    """Decay of the visual tower's weights; biases, norms and embeddings have none."""
+
+    weight_decay: float = 1e-2
+    """Decay of all other weights; biases, norms and queries have none."""
+
+    warmup: float = 0.05
+    """Share of a stage's steps over which its rates rise from 0 (ours)."""

@@ -1,0 +1,147 @@
+"""The understanding chain: picture -> fe, fs, fo (METHOD, "Understanding chain", steps 1 to 5).
+
+Legend: B images, h side of the picture in pixels, D width of the vision transformer, N its layers,
+T tokens [class, patches], gh x gw patches, Q query tokens of a set.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from open_clip.transformer import VisionTransformer
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from uniemo.batch import Features
+from uniemo.understanding.queries import ExpertQueries, NoQueries
+
+N_STAGES = 3
+HEAD_WIDTH = 64
+
+QuerySets = Literal["both", "scene", "object", "none"]
+"""Which sets of expert queries a chain has; all but "both" are ablations."""
+
+
+class AttentionMaps(NamedTuple):
+    """Where each query of the two interactive blocks looks; a set that is absent has Q = 0."""
+
+    scene: Tensor  # [B, Q, gh, gw] in [0, 1]; a map sums to 1 less the class token's share
+    object: Tensor  # [B, Q, gh, gw]
+
+
+class UnderstandingChain(nn.Module):
+    """CLIP's vision transformer in three equal stages, with scene and object queries beside it.
+
+    open_clip's own blocks run, so QuickGELU or not follows the weights. Without queries, ``fe``
+    times ``visual.proj`` is open_clip's ``encode_image``. Without a set, its feature is the mean
+    over the patch tokens after the stage where the set would have been read (ours).
+
+    The chain does not use ``visual.proj`` and freezes it, so that no weight of it is without a
+    gradient when the tower is trained.
+
+    Args:
+        visual: The vision transformer of an open_clip model; it becomes part of the chain.
+        n_queries: Q, query tokens of each set.
+        queries: The sets to have.
+
+    Raises:
+        ValueError: If the vision tower is not a VisionTransformer with a pooled class or mean
+            token, or its depth does not divide by three.
+    """
+
+    def __init__(
+        self, visual: VisionTransformer, n_queries: int = 32, queries: QuerySets = "both"
+    ) -> None:
+        super().__init__()
+        if not isinstance(visual, VisionTransformer):
+            raise ValueError(
+                f"the vision tower is a {type(visual).__name__}; "
+                "choose a CLIP with open_clip's VisionTransformer"
+            )
+        if visual.attn_pool is not None or visual.pool_type == "none":
+            raise ValueError(
+                "the vision tower pools its tokens by attention or not at all; "
+                "choose a CLIP that pools the class token or the mean"
+            )
+        blocks = visual.transformer.resblocks
+        depth, width = len(blocks), visual.transformer.width
+        if depth % N_STAGES:
+            raise ValueError(
+                f"the vision tower has {depth} layers, which do not make three equal stages; "
+                "choose a CLIP whose depth divides by three"
+            )
+        visual.proj.requires_grad_(False)
+        self.visual = visual
+        # METHOD's D / 64 heads; where 64 does not divide D, as many as the tower itself has (ours).
+        n_heads = blocks[0].attn.num_heads if width % HEAD_WIDTH else width // HEAD_WIDTH
+
+        def make_set(name: str) -> ExpertQueries | NoQueries:
+            if queries in ("both", name):
+                return ExpertQueries(n_queries, width, n_heads, depth)
+            return NoQueries()
+
+        self.scene_queries = make_set("scene")
+        self.object_queries = make_set("object")
+
+    @property
+    def width(self) -> int:
+        """D, the width of the features."""
+        return self.visual.transformer.width
+
+    def forward(self, image: Tensor) -> Features:
+        """Read pictures.
+
+        Args:
+            image: [B, 3, h, h] float, normalised with CLIP's own mean and deviation.
+
+        Returns:
+            fe, fs and fo, each [B, D].
+        """
+        tokens, scene = self._first_stage(image)
+        scene = self.scene_queries(scene, tokens)  # [B, Q, D]
+        scene_feature = self.scene_queries.feature(scene, tokens)  # [B, D]
+        tokens, scene, objects = self._second_stage(tokens, scene)
+        objects = self.object_queries(objects, tokens)  # [B, Q, D]
+        object_feature = self.object_queries.feature(objects, tokens)  # [B, D]
+        tokens, _, _ = self._stage(2, tokens, scene, objects)
+        emotion_feature, _ = self.visual._pool(tokens)  # LN(class) [B, D]
+        return Features(emotion_feature, scene_feature, object_feature)
+
+    def attention(self, image: Tensor) -> AttentionMaps:
+        """Return the two interactive blocks' attention over the patches, mean over heads.
+
+        Args:
+            image: [B, 3, h, h] float, normalised with CLIP's own mean and deviation.
+
+        Returns:
+            Maps at the resolution of the patches, [B, Q, gh, gw] each.
+        """
+        tokens, scene = self._first_stage(image)
+        scene_map = self.scene_queries.attention(scene, tokens)  # [B, Q, gh * gw]
+        scene = self.scene_queries(scene, tokens)  # [B, Q, D]
+        tokens, _, objects = self._second_stage(tokens, scene)
+        object_map = self.object_queries.attention(objects, tokens)  # [B, Q, gh * gw]
+        grid = self.visual.grid_size
+        return AttentionMaps(scene_map.unflatten(-1, grid), object_map.unflatten(-1, grid))
+
+    def _first_stage(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Return [class, patches] [B, T, D] and scene queries [B, Q, D] after layer L1."""
+        tokens = self.visual._embeds(image)  # [B, T, D]
+        return self._stage(0, tokens, self.scene_queries.start(tokens))
+
+    def _second_stage(self, tokens: Tensor, scene: Tensor) -> tuple[Tensor, ...]:
+        """Return [class, patches], scene and object queries after layer L2."""
+        return self._stage(1, tokens, scene, self.object_queries.start(tokens))
+
+    def _stage(self, number: int, *sequences: Tensor) -> tuple[Tensor, ...]:
+        """Run one third of the layers over the joined sequences [B, *, D]; return them apart."""
+        transformer = self.visual.transformer
+        length = len(transformer.resblocks) // N_STAGES
+        x = torch.cat(sequences, dim=1)
+        x = x if transformer.batch_first else x.transpose(0, 1)
+        for block in transformer.resblocks[number * length : (number + 1) * length]:
+            if transformer.grad_checkpointing and torch.is_grad_enabled():
+                x = checkpoint(block, x, use_reentrant=False)
+            else:
+                x = block(x)
+        x = x if transformer.batch_first else x.transpose(0, 1)
+        return x.split([sequence.shape[1] for sequence in sequences], dim=1)

@@ -1,0 +1,134 @@
+import multiprocessing
+import shutil
+from collections.abc import Iterator
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from uniemo.diffusion import LatentCache, StableDiffusion, latent_fingerprint
+from uniemo.errors import UserError
+
+N, SHAPE = 7, (4, 4, 4)
+PICTURES = torch.rand(N, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def batches(rows: list[int], size: int = 2) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    for start in range(0, len(rows), size):
+        index = torch.tensor(rows[start : start + size])
+        yield index, PICTURES[index]
+
+
+def fake_encode(image: torch.Tensor) -> torch.Tensor:
+    return image[:, :1].repeat(1, 4, 1, 1)[..., ::2, ::2]
+
+
+def test_lookup_gives_the_latents_of_both_flips(head: StableDiffusion, tmp_path: Path) -> None:
+    cache = LatentCache(tmp_path, "print", N, SHAPE)
+    finished: list[int] = []
+    cache.fill(head.encode, batches(cache.missing_rows()), finished.append)
+    assert cache.complete
+    assert finished == [2, 4, 6, 7]
+    index, flipped = torch.tensor([6, 0, 0, 3]), torch.tensor([True, False, True, True])
+    expected = torch.cat(
+        [
+            head.encode(PICTURES[i].flip(-1) if f else PICTURES[i], 1)
+            for i, f in zip(index[:, None], flipped, strict=True)
+        ]
+    )
+    latents = cache.lookup(index, flipped)
+    assert latents.dtype == torch.float32
+    torch.testing.assert_close(latents, expected, rtol=2e-3, atol=1e-3)
+    mirror_of_latent = cache.lookup(index, ~flipped).flip(-1)
+    assert (mirror_of_latent - latents).abs().max() > 0.05
+
+
+def test_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    def dies(rows: list[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        yield from list(batches(rows))[:2]
+        raise KeyboardInterrupt
+
+    cache = LatentCache(tmp_path, "print", N, SHAPE)
+    with pytest.raises(KeyboardInterrupt):
+        cache.fill(fake_encode, dies(cache.missing_rows()))
+    assert not cache.complete
+    with pytest.raises(ValueError, match="not complete"):
+        cache.lookup(torch.tensor([5]), torch.tensor([False]))
+
+    resumed = LatentCache(tmp_path, "print", N, SHAPE)
+    assert resumed.missing_rows() == [4, 5, 6]
+    resumed.fill(fake_encode, batches(resumed.missing_rows()))
+    undisturbed = LatentCache(tmp_path, "other", N, SHAPE)
+    undisturbed.fill(fake_encode, batches(undisturbed.missing_rows()))
+    for name in ("latents.npy", "encoded.npy"):
+        assert (tmp_path / "print" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+    assert LatentCache(tmp_path, "print", N, SHAPE).missing_rows() == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other", "print"]
+
+
+def fill_shard(folder: Path, rank: int, barrier: Barrier) -> None:
+    barrier.wait()  # so that the processes race for the creation
+    cache = LatentCache(folder, "print", N, SHAPE)
+    cache.fill(fake_encode, batches(cache.missing_rows(rank, 3)))
+
+
+def test_processes_share_the_work(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(3)
+    ranks = [context.Process(target=fill_shard, args=(tmp_path, r, barrier)) for r in range(3)]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join()
+        assert process.exitcode == 0
+    cache = LatentCache(tmp_path, "print", N, SHAPE)
+    assert cache.complete
+    rows = torch.arange(N)
+    for flipped in (False, True):
+        image = PICTURES.flip(-1) if flipped else PICTURES
+        expected = fake_encode(image).half().float()
+        assert torch.equal(cache.lookup(rows, torch.full((N,), flipped)), expected)
+
+
+def test_shards_are_disjoint_and_cover_all_at_any_moment(tmp_path: Path) -> None:
+    cache = LatentCache(tmp_path, "print", N, SHAPE)
+    first = cache.missing_rows(0, 2)
+    cache.fill(fake_encode, batches(first[:2]))
+    assert sorted(first + cache.missing_rows(1, 2)) == list(range(N))
+    assert sorted(cache.missing_rows(0, 2) + cache.missing_rows(1, 2)) == cache.missing_rows()
+
+
+def test_fingerprint_changes_with_all_that_determines_a_latent(folder: Path) -> None:
+    head, half = StableDiffusion(str(folder)), StableDiffusion(str(folder), "bfloat16")
+    base = latent_fingerprint(head.vae, 8, "emoset")
+    assert latent_fingerprint(StableDiffusion(str(folder)).vae, 8, "emoset") == base
+    head.vae.encoder.conv_in.bias.data[0] += 1e-3
+    prints = {
+        base,
+        latent_fingerprint(head.vae, 8, "emoset"),
+        latent_fingerprint(half.vae, 8, "emoset"),
+        latent_fingerprint(head.vae, 16, "emoset"),
+        latent_fingerprint(head.vae, 8, "emoscenes"),
+    }
+    assert len(prints) == 5
+
+
+def test_what_cannot_be_cached_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = LatentCache(tmp_path, "print", N, SHAPE)
+    with pytest.raises(ValueError, match="float16"):
+        cache.fill(lambda image: torch.full((len(image), *SHAPE), 1e6), batches([0]))
+    assert 0 in cache.missing_rows()
+    with pytest.raises(UserError, match="delete it"):
+        LatentCache(tmp_path, "print", N + 1, SHAPE)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+    with pytest.raises(UserError, match="make room"):
+        LatentCache(tmp_path, "large", N, SHAPE)
+
+
+def test_file_is_plain_numpy(tmp_path: Path) -> None:
+    LatentCache(tmp_path, "print", N, SHAPE)
+    stored = np.load(tmp_path / "print" / "latents.npy", mmap_mode="r")
+    assert (stored.shape, stored.dtype) == ((N, 2, *SHAPE), np.float16)

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import torch
+
+from uniemo.diffusion import NoiseDraw, StableDiffusion, draw_noise, noise_prediction_loss
+
+
+@pytest.fixture(params=["head", "velocity_head"])
+def any_head(request: pytest.FixtureRequest) -> StableDiffusion:
+    return request.getfixturevalue(request.param)
+
+
+def test_equals_the_formula_in_numpy(any_head: StableDiffusion) -> None:
+    latents = torch.randn(3, 4, 4, 4)
+    conditioning = any_head.condition(torch.randn(3, 16), "a *").detach()
+    draw = draw_noise(any_head, latents, torch.arange(len(latents)), seed=1, epoch=0)
+    loss = noise_prediction_loss(any_head, latents, conditioning, draw)
+
+    betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2  # "scaled_linear"
+    alpha_bar = np.cumprod(1 - betas)[draw.timestep.numpy()].reshape(3, 1, 1, 1)
+    x, e = latents.double().numpy(), draw.noise.double().numpy()
+    noisy = np.sqrt(alpha_bar) * x + np.sqrt(1 - alpha_bar) * e
+    with torch.no_grad():
+        prediction = any_head.unet(
+            torch.from_numpy(noisy).float(), draw.timestep, conditioning
+        ).sample.numpy()
+    velocity = np.sqrt(alpha_bar) * e - np.sqrt(1 - alpha_bar) * x
+    target = velocity if any_head.scheduler.config.prediction_type == "v_prediction" else e
+    np.testing.assert_allclose(
+        loss.numpy(), ((prediction - target) ** 2).mean((1, 2, 3)), rtol=1e-4
+    )
+
+
+def test_batch_of_8_equals_the_mean_of_eight_batches_of_1(any_head: StableDiffusion) -> None:
+    latents, words = torch.randn(8, 4, 4, 4), torch.randn(8, 16, requires_grad=True)
+    draw = draw_noise(any_head, latents, torch.arange(len(latents)), seed=2, epoch=0)
+
+    def loss(part: slice) -> torch.Tensor:
+        conditioning = any_head.condition(words[part], "a *")
+        one_draw = NoiseDraw(draw.noise[part], draw.timestep[part])
+        return noise_prediction_loss(any_head, latents[part], conditioning, one_draw).mean()
+
+    whole = loss(slice(None))
+    single = torch.stack([loss(slice(i, i + 1)) for i in range(8)]).mean()
+    torch.testing.assert_close(whole, single, rtol=0, atol=1e-5)
+    whole_gradient, single_gradient = (torch.autograd.grad(x, words)[0] for x in (whole, single))
+    assert whole_gradient.abs().max() > 0
+    torch.testing.assert_close(whole_gradient, single_gradient, rtol=1e-3, atol=1e-7)
+
+
+def test_draw_depends_on_seed_epoch_and_row_alone(head: StableDiffusion) -> None:
+    rows = torch.randperm(2000)
+    latents = torch.zeros(2000, 4, 4, 4)
+    one = draw_noise(head, latents, rows, seed=3, epoch=1)
+    part = draw_noise(head, latents[:7], rows[100:107], seed=3, epoch=1)
+    assert torch.equal(part.noise, one.noise[100:107])
+    assert torch.equal(part.timestep, one.timestep[100:107])
+    for seed, epoch in ((4, 1), (3, 2), (3, -1)):
+        other = draw_noise(head, latents, rows, seed, epoch)
+        assert not (other.noise == one.noise).flatten(1).all(1).any()
+    assert 0 <= one.timestep.min() < 5
+    assert 995 <= one.timestep.max() < 1000
+    assert abs(one.noise.mean()) < 0.02
+    assert abs(one.noise.std() - 1) < 0.02
+
+
+def test_autocast_changes_little_and_keeps_the_loss_in_float32(any_head: StableDiffusion) -> None:
+    latents, words = torch.randn(4, 4, 4, 4), torch.randn(4, 16, requires_grad=True)
+    draw = draw_noise(any_head, latents, torch.arange(len(latents)), seed=5, epoch=0)
+
+    def loss() -> torch.Tensor:
+        conditioning = any_head.condition(words, "a *")
+        return noise_prediction_loss(any_head, latents, conditioning, draw)
+
+    exact = loss()
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = loss()
+    assert mixed.dtype == torch.float32
+    torch.testing.assert_close(mixed, exact, rtol=0.05, atol=0.05)
+    assert torch.autograd.grad(mixed.mean(), words)[0].isfinite().all()
