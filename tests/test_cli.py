@@ -26,6 +26,7 @@ def test_the_paper_scale_file_trains_on_files_in_the_true_formats(tiny_files, tm
     overrides = settings(
         tiny_files,
         **{"model.understanding_epochs": 1, "trainer.max_epochs": 2, "trainer.precision": "32-true"},
+        **{"trainer.log_every_n_steps": 1},
     )
     config = str(ROOT / "experiments/emoset.yaml")
     done = run("fit", "-c", config, *overrides, folder=tmp_path)
@@ -35,3 +36,66 @@ def test_the_paper_scale_file_trains_on_files_in_the_true_formats(tiny_files, tm
         assert (run_folder / name).is_file(), name
     assert "train/theta" in (run_folder / "metrics.csv").read_text()
     assert str(Path("runs/emoset/joint/best.ckpt")) in done.stdout
+
+
+def fail(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command that must fail for the user's fault; return its one line."""
+    from uniemo import cli
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["uniemo", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+    assert stop.value.code == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("error: ")
+    assert not any("Traceback" in line for line in lines)
+    return lines[-1]
+
+
+MINI = str(ROOT / "experiments/emoscenes.yaml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model.model.n_querys", "3"], ["model.model.n_querys", "model.model.n_queries"]),
+        (["--model.model.n_queries", "abc"], ["model.model.n_queries", "abc", "whole number"]),
+        (["--model.model.queries", "foo"], ["model.model.queries", "'both', 'scene'"]),
+        (["--data.init_args.rot", "x"], ["data.init_args.rot", "data.init_args.root"]),
+        (["--data.init_args.batch_size", "abc"], ["data.init_args.batch_size", "abc"]),
+        (["--trainer.max_epochs", "x"], ["trainer.max_epochs", "whole number"]),
+    ],
+)
+def test_a_mistyped_setting_is_told_in_one_line(capsys, arguments, words):
+    line = fail(capsys, "fit", "-c", MINI, *arguments)
+    assert all(word in line for word in words), line
+
+
+def test_a_mistyped_key_in_a_file_is_told_in_one_line(capsys, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("model:\n  loss:\n    sene: 0.1\n")
+    line = fail(capsys, "fit", "-c", MINI, "-c", str(path))
+    assert "sene" in line
+    assert "model.loss.scene" in line
+
+
+def test_missing_weights_and_data_are_told_in_one_line(capsys, tiny_files, tmp_path):
+    paper = str(ROOT / "experiments/emoset.yaml")
+    line = fail(capsys, "fit", "-c", paper, "--model.clip.model", f"local-dir:{tmp_path}/none",
+                "--model.clip.pretrained", "null")  # fmt: skip
+    assert "none" in line
+    assert "folder" in line
+    overrides = settings(tiny_files, **{"data.init_args.root": tmp_path / "nowhere"})
+    line = fail(capsys, "fit", "-c", paper, *overrides)
+    assert "nowhere" in line
+    overrides = settings(tiny_files, **{"model.diffusion.source": tmp_path / "no_head"})
+    line = fail(capsys, "fit", "-c", paper, *overrides)
+    assert "no_head" in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_unknown_commands_and_configs_are_told_in_one_line(capsys):
+    assert "validate" in fail(capsys, "fitt")
+    assert "emoscenes" in fail(capsys, "fit", "-c", "experiments/nothing.yaml")
+    assert "usage" in fail(capsys, "configs", "steal")

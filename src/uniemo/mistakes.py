@@ -1,1 +1,77 @@
-def explain(message, parser): return message
+"""Turn the configuration parser's errors into one line: which key, what it should be, what is near."""
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+_UNKNOWN = (
+    re.compile(r"unrecognized arguments: --(?P<key>[\w.+]+)"),
+    re.compile(r"Key '(?P<key>[\w.]+)' is not expected"),
+    re.compile(r"Option '(?P<option>[\w.]+)' is not accepted"),
+    re.compile(r"does not accept option '(?P<key>[\w.]+)'"),
+    re.compile(r"NestedArg\(key='(?P<option>[\w.]+)', val=(?P<value>.*)\)"),
+    re.compile(r"No action for (?:destination )?key ['\"](?P<key>[\w.]+)['\"]"),
+)
+_KEY = re.compile(r"Parser key ['\"](?P<key>[\w.]+)['\"]")
+_EXPECTED = re.compile(r"Expected an? (?P<kind>[^\n]+?)(?:\. Got value: (?P<got>[^\n]*))?(?:\n|$)")
+_GIVEN = re.compile(r"Given value: (?P<got>[^\n]*)")
+
+
+def explain(message: str, parser: ArgumentParser) -> str:
+    """Return one line for a parser's error message.
+
+    Args:
+        message: What jsonargparse says; often many lines of unions.
+        parser: Its keys are offered where one is unknown.
+    """
+    where = _KEY.search(message)
+    prefix = where["key"] if where else ""
+    for pattern in _UNKNOWN:
+        if found := pattern.search(message):
+            parts = found.groupdict()
+            known = list(_keys(parser))
+            key = parts.get("key") or _full(prefix, parts["option"], known)
+            if key in known:
+                return f"key {key!r} cannot be {parts.get('value', 'that')}; see its help"
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            return f"key {key!r} is unknown" + (f"; did you mean {near[0]!r}?" if near else "")
+    expected = _EXPECTED.search(message)
+    if where and expected:
+        got = expected["got"] or (given["got"] if (given := _GIVEN.search(message)) else "?")
+        return f"key {prefix!r} is {got}, but should be {_readable(expected['kind'])}"
+    return " ".join(message.split())
+
+
+def _full(prefix: str, option: str, known: list[str]) -> str:
+    """Join an option to the group it was given in."""
+    inner = f"{prefix}.init_args"
+    joint = inner if any(key.startswith(f"{inner}.") for key in known) else prefix
+    return f"{joint}.{option}".lstrip(".")
+
+
+def _keys(parser: ArgumentParser) -> Iterator[str]:
+    """Yield every key of a parser, of its subcommands, and of the data module's arguments."""
+    from data_modules import EmoSetDataModule
+
+    for action in parser._actions:
+        choices = getattr(action, "_name_parser_map", None)
+        if choices:
+            for subparser in set(choices.values()):
+                yield from _keys(subparser)
+        elif action.dest not in ("help", "config", "print_config"):
+            yield action.dest
+    for name in inspect.signature(EmoSetDataModule).parameters:
+        yield f"data.init_args.{name}"
+
+
+def _readable(kind: str) -> Any:
+    """Return a type as a reader's words."""
+    if choice := re.match(r"typing\.Literal\[(.*)\]", kind):
+        return f"one of {choice[1]}"
+    names = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
+    plain = re.sub(r"<class '([\w.]+)'>", r"\1", kind)
+    return names.get(plain, plain)

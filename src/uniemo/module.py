@@ -261,6 +261,22 @@ class UniEmo(lightning.LightningModule):
             self.object_base,
         )
 
+    def joint_losses(self, reading: Reading, batch: Batch) -> dict[str, Tensor]:
+        """Return L_cond and L(theta) of a training batch, its latents from the cache."""
+        condition = self.fuse(reading, batch["emotion"])
+        # In token scale, about 0.02, the head would see hardly more than its own bias (ours).
+        standardised = self.fusion.standardised(condition.word)
+        losses = {
+            "condition": emotional_condition_loss(
+                self.emotion_head.read(standardised), batch["emotion"], reading.logits
+            )
+        }
+        if self.latents is not None:
+            latent = self.latents.lookup(batch["index"], batch["flipped"])
+            epoch = self.current_epoch
+            losses["theta"] = self.theta_losses(condition, latent, batch["index"], epoch).mean()
+        return losses
+
     def theta_losses(
         self, condition: Condition, latent: Tensor, index: Tensor, epoch: int
     ) -> Tensor:
@@ -318,18 +334,7 @@ class UniEmo(lightning.LightningModule):
         losses = self.understanding_losses(reading, batch)
         total = self.understanding_loss(losses)
         if self.stage == "joint":
-            condition = self.fuse(reading, batch["emotion"])
-            losses["condition"] = emotional_condition_loss(
-                # In token scale, about 0.02, the head would see hardly more than its own bias (ours).
-                self.emotion_head.read(self.fusion.standardised(condition.word)),
-                batch["emotion"],
-                reading.logits,
-            )
-            assert self.latents is not None
-            latent = self.latents.lookup(batch["index"], batch["flipped"])
-            losses["theta"] = self.theta_losses(
-                condition, latent, batch["index"], self.current_epoch
-            ).mean()
+            losses |= self.joint_losses(reading, batch)
             w = self.weights
             total = (
                 w.understanding * total

@@ -1,0 +1,231 @@
+"""The wired model: which loss moves what, and what a checkpoint keeps."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from uniemo.batch import Annotations, Batch
+from uniemo.diffusion import SamplingConfig, StableDiffusion
+from uniemo.module import UniEmo, read_checkpoint
+from uniemo.errors import UserError
+from uniemo.optimisation import stage_rate, trained_parameters
+from uniemo.settings import DiffusionConfig, ModelConfig, OptimizerConfig, StageRates
+from uniemo.understanding import load_clip
+
+SCENES = ["coast", "jail_cell"]
+OBJECTS = ["Lion", "Cake", "Skull"]
+
+
+@pytest.fixture
+def module(tiny_files) -> UniEmo:
+    torch.manual_seed(0)
+    module = UniEmo.from_parts(
+        load_clip(f"local-dir:{tiny_files['clip']}"),
+        StableDiffusion(str(tiny_files["stable_diffusion"])),
+        model=ModelConfig(n_queries=2, support=1, dropout=0.0),
+        sampling=SamplingConfig(num_inference_steps=2, guidance_scale=2.0),
+    )
+    generator = torch.Generator().manual_seed(1)
+    annotations = Annotations(
+        torch.arange(64) % 8,
+        torch.randint(-1, 2, (64,), generator=generator),
+        torch.rand(64, 3, generator=generator) < 0.4,
+    )
+    module.fill_bases(annotations, SCENES, OBJECTS)
+    return module
+
+
+def make_batch(n: int = 8) -> Batch:
+    generator = torch.Generator().manual_seed(2)
+    return {
+        "clip_image": torch.randn(n, 3, 16, 16, generator=generator),
+        "diffusion_image": torch.rand(n, 3, 8, 8, generator=generator) * 2 - 1,
+        "emotion": torch.arange(n) % 8,
+        "scene": torch.arange(n) % 3 - 1,
+        "objects": torch.rand(n, 3, generator=generator) < 0.5,
+        "brightness": torch.rand(n, generator=generator),
+        "colorfulness": torch.rand(n, generator=generator),
+        "index": torch.arange(n),
+        "flipped": torch.zeros(n, dtype=torch.bool),
+        "generated": torch.zeros(n, dtype=torch.bool),
+        "image_id": [f"picture_{i}" for i in range(n)],
+    }
+
+
+def theta(module: UniEmo, batch: Batch) -> Tensor:
+    condition = module.fuse(module.read(batch["clip_image"]), batch["emotion"])
+    latent = module.diffusion.encode(batch["diffusion_image"])
+    return module.theta_losses(condition, latent, batch["index"], epoch=0)
+
+
+def part(batch: Batch, i: int) -> Batch:
+    return {key: value[i : i + 1] for key, value in batch.items()}  # type: ignore[return-value, index]
+
+
+def test_theta_alone_moves_mappers_and_queries_and_no_frozen_weight(module):
+    module.train()
+    module.chain.visual.requires_grad_(False)
+    before = {name: p.clone() for name, p in module.named_parameters()}
+    theta(module, make_batch()).mean().backward()
+    moved = {name for name, p in module.named_parameters() if p.grad is not None and p.grad.any()}
+    for prefix in ("fusion.emotion", "fusion.scene", "fusion.object", "chain.scene", "chain.object"):
+        assert any(name.startswith(prefix) for name in moved), prefix
+    assert "chain.scene_queries.tokens" in moved
+    assert "chain.object_queries.tokens" in moved
+    for name, parameter in module.named_parameters():
+        if name.startswith(("head.", "chain.visual.")):
+            assert parameter.grad is None, name
+    torch.optim.SGD([p for p in module.parameters() if p.grad is not None], 0.1).step()
+    for name, parameter in module.named_parameters():
+        if name.startswith(("head.", "chain.visual.")):
+            assert torch.equal(parameter, before[name]), name
+    assert not torch.equal(module.chain.scene_queries.tokens, before["chain.scene_queries.tokens"])
+
+
+def test_losses_of_a_batch_of_8_are_the_mean_of_eight_batches_of_1(module):
+    module.eval()
+    batch = make_batch()
+    whole = theta(module, batch).mean()
+    single = torch.stack([theta(module, part(batch, i))[0] for i in range(8)]).mean()
+    torch.testing.assert_close(whole, single, rtol=0, atol=1e-5)
+    whole = module.joint_losses(module.read(batch["clip_image"]), batch)["condition"]
+    single = torch.stack(
+        [
+            module.joint_losses(module.read(one["clip_image"]), one)["condition"]
+            for one in (part(batch, i) for i in range(8))
+        ]
+    ).mean()
+    torch.testing.assert_close(whole, single, rtol=0, atol=1e-5)
+
+
+def test_a_picture_without_scene_adds_nothing_to_the_scene_loss(module):
+    module.eval()
+    batch = make_batch()
+    batch["scene"][:] = torch.tensor([0, 1, 0, 1, 0, 1, -1, -1])
+    all_eight = module.understanding_losses(module.read(batch["clip_image"]), batch)["scene"]
+    six = {k: v[:6] for k, v in batch.items()}
+    first_six = module.understanding_losses(module.read(six["clip_image"]), six)["scene"]
+    torch.testing.assert_close(all_eight, first_six)
+    batch["scene"][:] = -1
+    assert module.understanding_losses(module.read(batch["clip_image"]), batch)["scene"] == 0
+
+
+def test_image_k_does_not_depend_on_its_batch(module):
+    fill_space(module)
+    emotion, index = torch.tensor([0, 3, 3, 7]), torch.tensor([0, 0, 5, 2])
+    together, _ = module.generate(emotion, index)
+    alone, _ = module.generate(emotion[2:3], index[2:3])
+    assert (together[2] - alone[0]).abs().mean() < 0.5 / 255
+    assert not torch.equal(together[1], together[2])
+
+
+def fill_space(module: UniEmo) -> None:
+    module.eval()
+    batch = make_batch(32)
+    with torch.no_grad():
+        module.space.update(module.read(batch["clip_image"]).features, batch["emotion"], batch["index"])
+    module.space.synchronise()
+
+
+def test_a_checkpoint_brings_back_the_same_pictures(module, tiny_files, tmp_path):
+    fill_space(module)
+    checkpoint = {
+        "state_dict": copy.deepcopy(module.state_dict()),
+        "hyper_parameters": plain_hyperparameters(tiny_files),
+    }
+    module.on_save_checkpoint(checkpoint)
+    assert not any(name.startswith("head.") for name in checkpoint["state_dict"])
+    torch.save(checkpoint, tmp_path / "model.ckpt")
+    again = UniEmo.from_checkpoint(tmp_path / "model.ckpt")
+    emotion, index = torch.tensor([1, 6]), torch.tensor([0, 1])
+    assert torch.equal(again.generate(emotion, index)[0], module.generate(emotion, index)[0])
+    assert (again.scene_names, again.object_names) == (SCENES, OBJECTS)
+
+
+def plain_hyperparameters(tiny_files) -> dict:
+    from uniemo.settings import ClipConfig
+
+    built = UniEmo(
+        ClipConfig(f"local-dir:{tiny_files['clip']}", None),
+        DiffusionConfig(str(tiny_files["stable_diffusion"])),
+        ModelConfig(n_queries=2, support=1, dropout=0.0),
+        sampling=SamplingConfig(num_inference_steps=2, guidance_scale=2.0),
+    )
+    return dict(built.hparams)
+
+
+@pytest.mark.parametrize("content", [None, b"no checkpoint", {"other": 1}])
+def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "model.ckpt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(UserError, match=r"model\.ckpt") as caught:
+        read_checkpoint(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_rates_rise_then_fall_in_each_stage():
+    rates = OptimizerConfig(
+        StageRates(visual=1.0, queries=2.0), StageRates(visual=0.0, queries=4.0), warmup=0.1
+    )
+    curve = np.array([stage_rate(rates, "queries", s, 100, 300) for s in range(301)])
+    assert curve[10] == pytest.approx(2.0)
+    assert curve[120] == pytest.approx(4.0)
+    assert curve[99] < 0.01
+    assert curve[300] == pytest.approx(0, abs=1e-12)
+    assert (np.diff(curve[10:100]) < 0).all()
+    assert all(stage_rate(rates, "visual", s, 100, 300) == 0 for s in range(100, 300))
+
+
+def test_paper_scale_has_the_papers_widths_and_trains_what_the_paper_trains():
+    """ViT-L/14 and Stable Diffusion 1.5 on the meta device: figures by hand.
+
+    A block: queries 32 x 1024; cross-attention q, k, v 3 x 1024^2 without bias and output
+    1024^2 + 1024; three norms; MLP 2 x 4 x 1024^2 + 5 x 1024.
+    """
+    with torch.device("meta"):
+        backbone = load_clip("ViT-L-14-quickgelu", load_weights=False)
+        module = UniEmo.from_parts(backbone, StableDiffusion.from_config(**STABLE_DIFFUSION_15))
+    assert (module.chain.width, module.embedding_width, module.diffusion.width) == (1024, 768, 768)
+    assert module.chain.visual.positional_embedding.shape == (257, 1024)
+    counts = {"visual": 0, "queries": 0, "heads": 0, "mappers": 0}
+    for group, _, parameter in trained_parameters(module):
+        counts[group] += parameter.numel()
+    d, w = 1024, 768
+    block = 32 * d + 3 * d * d + d * d + d + 3 * 2 * d + 2 * 4 * d * d + 5 * d
+    head = (d * w + w) + (w * 8 + 8)
+    projection = d * w + 2 * d
+    mapper = (d * d + d) + (d * w + w)
+    visual = 303_966_208 - d * w  # open_clip's own count, without proj
+    assert counts == {
+        "visual": visual,
+        "queries": 2 * block,
+        "heads": head + 2 * projection + 2,
+        "mappers": 3 * mapper,
+    }
+
+
+STABLE_DIFFUSION_15 = {
+    "vae": {
+        "down_block_types": ["DownEncoderBlock2D"] * 4,
+        "up_block_types": ["UpDecoderBlock2D"] * 4,
+        "block_out_channels": [128, 256, 512, 512],
+        "layers_per_block": 2,
+        "latent_channels": 4,
+        "sample_size": 512,
+    },
+    "unet": {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},
+    "text_encoder": {
+        "vocab_size": 49408,
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+    },
+    "scheduler": {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"},
+}
