@@ -6,7 +6,9 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uniemo
 
 # The packages (several GB) live outside the clone, one folder per set of pins, shared by all clones.
 # .venv is a thin layer over them that holds this clone alone.
-PINS := $(shell cat constraints.txt setup.cfg | sha256sum | cut -c1-12)
+REQUIREMENTS := sed -n '/^install_requires/,/^$$/p;/^emoscenes/,/^$$/p' setup.cfg \
+	| grep -oE '^    [A-Za-z_-]+(\[[a-z]+\])?([>=].*)?$$' | sed 's/^ *//'
+PINS := $(shell (cat constraints.txt; $(REQUIREMENTS)) | sha256sum | cut -c1-12)
 PACKAGES := $(CACHE)/packages-$(PINS)
 BIN := .venv/bin
 READY := .venv/ready-$(PINS)
@@ -23,28 +25,31 @@ install: $(READY) ## set up the environment (.venv/bin/activate puts its command
 $(PACKAGES)/ready: ; @mkdir -p $(CACHE)
 	@echo "Installing the pinned packages into $(PACKAGES) (a minute or a few)"
 	@rm -rf $(PACKAGES) && $(PYTHON) -m venv $(PACKAGES)
-	@sed -n '/^install_requires/,/^$$/p;/^emoscenes/,/^$$/p' setup.cfg | grep -oE '^    [A-Za-z_-]+(\[[a-z]+\])?[>=][^ ]*' | sed 's/^ *//' > $(PACKAGES)/requirements.txt
-	@echo "setuptools>=77" >> $(PACKAGES)/requirements.txt
-	@$(PACKAGES)/bin/pip install -q --disable-pip-version-check -c constraints.txt -r $(PACKAGES)/requirements.txt
+	@($(REQUIREMENTS); echo "setuptools>=77") > $(PACKAGES)/requirements.txt
+	@$(PACKAGES)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt \
+		-r $(PACKAGES)/requirements.txt 2>&1 | grep -v "^WARNING: Location" || true
+	@$(PACKAGES)/bin/python -c "import torch, lightning, diffusers, open_clip, datasets"
 	@touch $@
 
-$(READY): $(PACKAGES)/ready
+$(READY): $(PACKAGES)/ready setup.cfg pyproject.toml
 	@rm -rf .venv && $(PACKAGES)/bin/python -m venv --without-pip .venv
 	@$(PACKAGES)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
 		> $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/packages.pth
-	@$(PACKAGES)/bin/pip -q --disable-pip-version-check --python $(BIN)/python install --no-deps --no-build-isolation -e .
+	@$(PACKAGES)/bin/python -m pip -q --disable-pip-version-check --python $(BIN)/python install --no-deps --no-build-isolation -e .
 	@touch $@
 
-data: $(READY) ## write the embedded data set (data/emoscenes)
-	@$(BIN)/python -m data_modules.emoscenes --root data/emoscenes
+data: data/emoscenes/card.json ## write the embedded data set (data/emoscenes)
+
+data/emoscenes/card.json: $(wildcard data_modules/emoscenes/*.py) | $(READY)
+	@$(BIN)/python -m data_modules.emoscenes --root data/emoscenes && touch $@
 
 backbones: $(READY) ## train the small CLIP and Stable Diffusion from nothing (hours; resumable)
 	@$(BIN)/python -m uniemo.backbones $(ARGS)
 
-train: $(READY) ## train: all phases, or one with PHASE=
+train: $(READY) $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json) ## train: all phases, or one with PHASE=
 	@$(BIN)/uniemo train --experiment $(EXPERIMENT) --phase $(PHASE) $(ARGS)
 
-eval: $(READY) ## evaluate the newest checkpoint, CKPT=file, or IMAGES=folder of any system
+eval: $(READY) $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json) ## evaluate the newest checkpoint, CKPT=file, or IMAGES=folder of any system
 	@$(BIN)/uniemo eval --experiment $(EXPERIMENT) $(if $(CKPT),--ckpt $(CKPT)) $(if $(IMAGES),--images $(IMAGES)) $(ARGS)
 
 lint: $(READY) ## ruff and mypy

@@ -2,6 +2,7 @@
 
 from functools import cached_property, partial
 from pathlib import Path
+
 import datasets
 import numpy as np
 import torch

@@ -25,7 +25,11 @@ def run(*arguments: str, folder: Path, timeout: int = 300) -> subprocess.Complet
 def test_the_paper_scale_file_trains_on_files_in_the_true_formats(tiny_files, tmp_path):
     overrides = settings(
         tiny_files,
-        **{"model.understanding_epochs": 1, "trainer.max_epochs": 2, "trainer.precision": "32-true"},
+        **{
+            "model.understanding_epochs": 1,
+            "trainer.max_epochs": 2,
+            "trainer.precision": "32-true",
+        },
         **{"trainer.log_every_n_steps": 1},
     )
     config = str(ROOT / "experiments/emoset.yaml")

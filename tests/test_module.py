@@ -9,8 +9,8 @@ from torch import Tensor
 
 from uniemo.batch import Annotations, Batch
 from uniemo.diffusion import SamplingConfig, StableDiffusion
-from uniemo.module import UniEmo, read_checkpoint
 from uniemo.errors import UserError
+from uniemo.module import UniEmo, read_checkpoint
 from uniemo.optimisation import stage_rate, trained_parameters
 from uniemo.settings import DiffusionConfig, ModelConfig, OptimizerConfig, StageRates
 from uniemo.understanding import load_clip
@@ -71,7 +71,13 @@ def test_theta_alone_moves_mappers_and_queries_and_no_frozen_weight(module):
     before = {name: p.clone() for name, p in module.named_parameters()}
     theta(module, make_batch()).mean().backward()
     moved = {name for name, p in module.named_parameters() if p.grad is not None and p.grad.any()}
-    for prefix in ("fusion.emotion", "fusion.scene", "fusion.object", "chain.scene", "chain.object"):
+    for prefix in (
+        "fusion.emotion",
+        "fusion.scene",
+        "fusion.object",
+        "chain.scene",
+        "chain.object",
+    ):
         assert any(name.startswith(prefix) for name in moved), prefix
     assert "chain.scene_queries.tokens" in moved
     assert "chain.object_queries.tokens" in moved
@@ -126,7 +132,9 @@ def fill_space(module: UniEmo) -> None:
     module.eval()
     batch = make_batch(32)
     with torch.no_grad():
-        module.space.update(module.read(batch["clip_image"]).features, batch["emotion"], batch["index"])
+        module.space.update(
+            module.read(batch["clip_image"]).features, batch["emotion"], batch["index"]
+        )
     module.space.synchronise()
 
 

@@ -31,7 +31,7 @@ PHASES = ("joint",)
 
 
 class Parser(LightningArgumentParser):
-    """Lightning's parser, whose errors are one line that names the key and the nearest valid one."""
+    """Lightning's parser; its errors are one line that names the key and the nearest valid one."""
 
     def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
         """Raise what went wrong as the user's error.
@@ -142,12 +142,11 @@ def run_phase(phase: str, experiment: Path, overrides: list[str]) -> None:
     done.unlink(missing_ok=True)
     cli = UniEmoCLI(["fit", *arguments])
     best = folder / BEST
-    if best.is_file() and not cli.trainer.fast_dev_run:
+    if best.is_file():
         results = cli.trainer.test(cli.model, cli.datamodule, str(best), verbose=False)[0]
-        validation = cli.trainer.validate(cli.model, cli.datamodule, str(best), verbose=False)[0]
         if cli.trainer.is_global_zero:
             done.touch()
-            print_results({**validation, **results}, f"Phase {phase}, best epoch on validation")
+            print_results(results, f"Phase {phase}: best epoch on validation, test split")
             print(f"Checkpoint: {best}")
             print(f"Samples: {folder / 'samples.png'}", flush=True)
 
@@ -171,7 +170,8 @@ def shipped_configs() -> dict[str, Path]:
     """Return the configurations that the package brings, by name."""
     folder = Path(str(files("uniemo.experiments")))
     return {
-        str(path.relative_to(folder).with_suffix("")): path for path in sorted(folder.rglob("*.yaml"))
+        str(path.relative_to(folder).with_suffix("")): path
+        for path in sorted(folder.rglob("*.yaml"))
     }
 
 
@@ -231,12 +231,20 @@ def run_lightning(arguments: list[str]) -> None:
     UniEmoCLI(resolved)
 
 
-COMMANDS = {"train": train, "data": data, "configs": configs}
+def evaluate(arguments: list[str]) -> None:
+    """Evaluate a checkpoint, or a folder of any system's pictures: see ``uniemo eval --help``."""
+    from uniemo.evaluation.command import main as command
 
-HELP = f"""usage: uniemo COMMAND [arguments]
+    command(arguments)
+
+
+COMMANDS = {"train": train, "eval": evaluate, "data": data, "configs": configs}
+
+HELP = """usage: uniemo COMMAND [arguments]
 
   fit, validate, test, predict   Lightning's own: -c FILE, every key as a flag, --print_config
   train                          run the phases of an experiment (make train)
+  eval                           every number of the paper (make eval)
   data                           check a data set, or write the embedded one
   configs                        list or copy the configurations that come along
 

@@ -1,6 +1,6 @@
-"""Mikels' eight emotions: their order, labels and polarity. Nothing else in uniemo spells them out.
+"""Mikels' eight emotions: their order, labels and polarity. Nothing else spells them out.
 
-The index order is EmoSet's (``info.json``): positives first, then negatives. Source: METHOD, "Labels".
+The index order is EmoSet's (``info.json``): positives first, then negatives (METHOD, "Labels").
 """
 
 from typing import Final
@@ -37,4 +37,6 @@ def emotion_index(name: str) -> int:
     try:
         return EMOTIONS.index(name.lower())
     except ValueError:
-        raise ValueError(f"emotion {name!r} is unknown; choose one of {', '.join(EMOTIONS)}") from None
+        raise ValueError(
+            f"emotion {name!r} is unknown; choose one of {', '.join(EMOTIONS)}"
+        ) from None

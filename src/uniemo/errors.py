@@ -4,6 +4,6 @@
 class UserError(Exception):
     """Bad input: a missing file, a wrong path, an impossible setting.
 
-    The message is one line: what is wrong, where, and what to do. The command line prints it without
-    a traceback and exits with code 2.
+    The message is one line: what is wrong, where, and what to do. The command line prints it
+    without a traceback and exits with code 2.
     """

@@ -1,4 +1,4 @@
-"""Turn the configuration parser's errors into one line: which key, what it should be, what is near."""
+"""Turn the configuration parser's errors into one line that names key, value and remedy."""
 
 import difflib
 import inspect

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 import lightning
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
@@ -197,7 +198,8 @@ class UniEmo(lightning.LightningModule):
         self.head = head
         self.latents: LatentCache | None = None  # set by LatentPass
         if head is not None and head.device.type != "meta":
-            self.fusion.start_among(head.text_encoder.get_input_embeddings().weight)
+            embedding: Any = head.text_encoder.get_input_embeddings()
+            self.fusion.start_among(embedding.weight)
 
         self.accuracy = MetricCollection(
             {
@@ -205,7 +207,7 @@ class UniEmo(lightning.LightningModule):
                 "f1_macro": MulticlassF1Score(N_EMOTIONS, average="macro"),
             }
         )
-        self.validation_loss = nn.ModuleDict({"emotion": MeanMetric(), "theta": MeanMetric()})
+        self.emotion_loss, self.theta_loss = MeanMetric(), MeanMetric()
 
     # --- Understanding -------------------------------------------------------------------------
 
@@ -246,7 +248,9 @@ class UniEmo(lightning.LightningModule):
     def understanding_loss(self, losses: dict[str, Tensor]) -> Tensor:
         """Return L_U, the weighted sum of :meth:`understanding_losses`."""
         w = self.weights
-        return w.scene * losses["scene"] + w.object * losses["object"] + w.emotion * losses["emotion"]
+        return (
+            w.scene * losses["scene"] + w.object * losses["object"] + w.emotion * losses["emotion"]
+        )
 
     # --- Understanding guides generation -------------------------------------------------------
 
@@ -352,7 +356,9 @@ class UniEmo(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return AdamW over the parameter groups, its rates set per stage and step."""
-        optimizer = torch.optim.AdamW(parameter_groups(self, self.rates), lr=1.0, betas=(0.9, 0.999))
+        optimizer = torch.optim.AdamW(
+            parameter_groups(self, self.rates), lr=1.0, betas=(0.9, 0.999)
+        )
         total = int(self.trainer.estimated_stepping_batches)
         per_epoch = max(total // max(self.trainer.max_epochs or 1, 1), 1)
         split = total if self.head is None else min(self.understanding_epochs * per_epoch, total)
@@ -369,19 +375,20 @@ class UniEmo(lightning.LightningModule):
         reading = self.read(batch["clip_image"])
         self.accuracy.update(reading.logits, batch["emotion"])
         loss = nn.functional.cross_entropy(reading.logits.float(), batch["emotion"])
-        self.validation_loss["emotion"].update(loss, len(batch["emotion"]))
-        if self.head is not None and "diffusion_image" in batch:
+        self.emotion_loss.update(loss, len(batch["emotion"]))
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        untrained = fitting and self.stage == "understanding"
+        if self.head is not None and not (untrained or self.trainer.testing):
             condition = self.fuse(reading, batch["emotion"])
-            latent = self.head.encode(batch["diffusion_image"])
-            theta = self.theta_losses(condition, latent, batch["index"], -1)
-            self.validation_loss["theta"].update(theta)
+            latent = self.diffusion.encode(batch["diffusion_image"])
+            self.theta_loss.update(self.theta_losses(condition, latent, batch["index"], -1))
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's measurements under ``val/``."""
         self._log_measurements("val")
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        """Measure the same on the test split."""
+        """Measure accuracy and macro F1 on the test split."""
         self.validation_step(batch, batch_index)
 
     def on_test_epoch_end(self) -> None:
@@ -390,7 +397,7 @@ class UniEmo(lightning.LightningModule):
 
     def _log_measurements(self, split: str) -> None:
         results = self.accuracy.compute()
-        for name, metric in self.validation_loss.items():
+        for name, metric in (("loss", self.emotion_loss), ("theta", self.theta_loss)):
             if metric.update_called:
                 results[name] = metric.compute()
             metric.reset()
@@ -451,9 +458,7 @@ class UniEmo(lightning.LightningModule):
         generators = self._generators(emotion, index, stream=1)
         return self.paint(condition, generators, sampling), condition
 
-    def _generators(
-        self, emotion: Tensor, index: Tensor, stream: int = 0
-    ) -> list[torch.Generator]:
+    def _generators(self, emotion: Tensor, index: Tensor, stream: int = 0) -> list[torch.Generator]:
         pairs = zip(emotion.tolist(), index.tolist(), strict=True)
         return [image_generator(2 * self.seed + stream, e, k) for e, k in pairs]
 

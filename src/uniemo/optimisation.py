@@ -45,7 +45,7 @@ def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[st
         if max(getattr(config.understanding, group), getattr(config.joint, group)) > 0:
             decayed = parameter.ndim > 1 and not name.endswith(_NEVER_DECAYED)
             groups.setdefault((group, decayed), []).append(parameter)
-    decay = {name: config.weight_decay for name in GROUPS} | {"visual": config.weight_decay_visual}
+    decay = dict.fromkeys(GROUPS, config.weight_decay) | {"visual": config.weight_decay_visual}
     return [
         {
             "params": parameters,

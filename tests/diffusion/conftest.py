@@ -27,7 +27,9 @@ def head(folder: Path) -> StableDiffusion:
 
 @pytest.fixture(scope="session")
 def velocity_head(tmp_path_factory: pytest.TempPathFactory) -> StableDiffusion:
-    return StableDiffusion(str(write_stable_diffusion(tmp_path_factory.mktemp("v") / "sd", "v_prediction")))
+    return StableDiffusion(
+        str(write_stable_diffusion(tmp_path_factory.mktemp("v") / "sd", "v_prediction"))
+    )
 
 
 @pytest.fixture(scope="session")

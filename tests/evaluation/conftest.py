@@ -51,11 +51,11 @@ def experiment(tiny_files, tmp_path_factory) -> SimpleNamespace:
     return SimpleNamespace(file=file, folder=root / "runs" / "tiny", overrides=overrides)
 
 
-def write_checkpoint(path: Path, tiny_files: dict[str, Path]) -> None:
+def write_checkpoint(path: Path, tiny_files: dict[str, Path], head: bool = True) -> None:
     torch.manual_seed(0)
     module = UniEmo(
         clip=ClipConfig(f"local-dir:{tiny_files['clip']}", None),
-        diffusion=DiffusionConfig(str(tiny_files["stable_diffusion"])),
+        diffusion=DiffusionConfig(str(tiny_files["stable_diffusion"])) if head else None,
         model=ModelConfig(n_queries=2, support=1),
     )
     generator = torch.Generator().manual_seed(1)

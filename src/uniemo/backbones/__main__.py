@@ -1,4 +1,4 @@
-"""Train the small backbones: ``python -m uniemo.backbones --stage clip|autoencoder|denoiser|all``.
+"""Train the small backbones: ``python -m uniemo.backbones --stage clip``, or another stage.
 
 Every stage resumes from its newest checkpoint under ``--folder``; a finished stage is skipped.
 ``clip`` and ``autoencoder`` do not depend on each other and may run side by side.
@@ -15,28 +15,33 @@ from transformers import CLIPTokenizer
 
 from uniemo.backbones import autoencoder, clip, denoiser
 from uniemo.backbones.captions import build_tokenizer
+from uniemo.backbones.scores import write_scores
 from uniemo.backbones.stage import run
 
 
-def train_clip(folder: Path, weights: Path, seed: int, steps: int) -> None:
+def train_clip(folder: Path, weights: Path, seed: int, steps: int, processes: int) -> None:
     """Train the small CLIP and write ``weights/clip``."""
     tokenizer = build_tokenizer(folder / "tokenizer")
-    stage = clip.ClipStage(tokenizer, seed=seed, steps=steps, batch_size=64, learning_rate=1e-3, warmup=300)
-    run(stage, folder / "clip")
-    clip.save(stage.clip, tokenizer, weights / "clip")
+    stage = clip.ClipStage(
+        tokenizer, seed=seed, steps=steps, batch_size=64, learning_rate=1e-3, warmup=300
+    )
+    run(stage, folder / "clip", processes)
+    if stage.global_rank == 0:
+        clip.save(stage.clip, tokenizer, weights / "clip")
 
 
-def train_autoencoder(folder: Path, weights: Path, seed: int, steps: int) -> None:
+def train_autoencoder(folder: Path, weights: Path, seed: int, steps: int, processes: int) -> None:
     """Train the small autoencoder, whiten it, and write ``weights/stable_diffusion/vae``."""
     stage = autoencoder.AutoencoderStage(
         seed=seed, steps=steps, batch_size=8, learning_rate=1e-3, warmup=100
     )
-    run(stage, folder / "autoencoder")
-    autoencoder.whiten(stage.autoencoder.eval(), seed + 1)
-    autoencoder.save(stage.autoencoder, weights / "stable_diffusion")
+    run(stage, folder / "autoencoder", processes)
+    if stage.global_rank == 0:
+        autoencoder.whiten(stage.autoencoder.eval(), seed + 1)
+        autoencoder.save(stage.autoencoder, weights / "stable_diffusion")
 
 
-def train_denoiser(folder: Path, weights: Path, seed: int, steps: int) -> None:
+def train_denoiser(folder: Path, weights: Path, seed: int, steps: int, processes: int) -> None:
     """Train the U-Net and its text encoder on the two others; complete ``stable_diffusion``."""
     model, _, _ = open_clip.create_model_and_transforms(f"local-dir:{weights / 'clip'}")
     tokenizer = CLIPTokenizer.from_pretrained(weights / "clip")
@@ -44,8 +49,9 @@ def train_denoiser(folder: Path, weights: Path, seed: int, steps: int) -> None:
     stage = denoiser.DenoiserStage(
         model, vae, tokenizer, seed=seed, steps=steps, batch_size=32, learning_rate=1e-3
     )
-    run(stage, folder / "denoiser")
-    denoiser.save(stage, tokenizer, weights / "stable_diffusion")
+    run(stage, folder / "denoiser", processes)
+    if stage.global_rank == 0:
+        denoiser.save(stage, tokenizer, weights / "stable_diffusion")
 
 
 STAGES = {
@@ -58,20 +64,29 @@ STAGES = {
 def main() -> None:
     """Parse the command line and train the stages asked for."""
     parser = argparse.ArgumentParser(prog="python -m uniemo.backbones", description=__doc__)
-    parser.add_argument("--stage", choices=[*STAGES, "all"], default="all")
+    parser.add_argument("--stage", choices=[*STAGES, "scores", "all"], default="all")
     parser.add_argument("--folder", type=Path, default=Path("runs/backbones"), help="checkpoints")
     parser.add_argument(
         "--weights", type=Path, default=Path(__file__).parent / "weights", help="what is written"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="length of the one stage asked for")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--processes", type=int, default=1, help="that share a step")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of each")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     lightning.seed_everything(arguments.seed, verbose=False)
     for name, (train, steps) in STAGES.items():
         if arguments.stage in (name, "all"):
-            train(arguments.folder, arguments.weights, arguments.seed, arguments.steps or steps)
+            train(
+                arguments.folder,
+                arguments.weights,
+                arguments.seed,
+                arguments.steps or steps,
+                arguments.processes,
+            )
+    if arguments.stage in ("scores", "all"):
+        write_scores(arguments.weights)
 
 
 if __name__ == "__main__":

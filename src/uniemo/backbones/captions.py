@@ -35,7 +35,8 @@ def build_tokenizer(folder: Path) -> CLIPTokenizer:
         folder: Where ``vocab.json``, ``merges.txt`` and the configuration go.
     """
     archive = Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
-    lines = gzip.open(archive, "rt", encoding="utf-8").read().split("\n")
+    with gzip.open(archive, "rt", encoding="utf-8") as file:
+        lines = file.read().split("\n")
     merges = [tuple(line.split()) for line in lines[1 : 49152 - 256 - 2 + 1]]
     full = open_clip.SimpleTokenizer()
     text = " ".join(

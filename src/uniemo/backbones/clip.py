@@ -53,6 +53,13 @@ class ClipStage(Stage):
     are not each other's negatives: the loss ranges over the batch's different captions.
     """
 
+    mean: Tensor
+    std: Tensor
+    object_tokens: Tensor
+    name_tokens: Tensor
+    scene_tokens: Tensor
+    pair_tokens: Tensor
+
     def __init__(self, tokenizer: CLIPTokenizer, **arguments: Any) -> None:
         super().__init__(**arguments)
         torch.manual_seed(self.seed)
@@ -95,9 +102,12 @@ class ClipStage(Stage):
         return (to_text + to_image) / 2
 
     def on_train_batch_start(self, *_: Any) -> None:
+        """Set the share of patches left out."""
+        super().on_train_batch_start()
         self.clip.visual.patch_dropout.prob = PATCH_DROPOUT if self.share_done < 0.8 else 0.0
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        """Return the weighted sum of the three contrasts; objects, the hardest, count twice."""
         image = self.encode(batch["image"])
         scene, object_ = batch["scene"], batch["object"]
         both = torch.where((scene >= 0) & (object_ >= 0), object_ * len(SCENE_NAMES) + scene, -1)
@@ -113,6 +123,7 @@ class ClipStage(Stage):
         return 2 * losses["object"] + losses["scene"] + losses["pair"]
 
     def on_before_zero_grad(self, _: torch.optim.Optimizer) -> None:
+        """Keep the temperature in CLIP's bounds."""
         with torch.no_grad():
             self.clip.logit_scale.clamp_(max=torch.log(torch.tensor(100.0)))
 

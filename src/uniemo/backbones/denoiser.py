@@ -51,7 +51,7 @@ def build_unet() -> UNet2DConditionModel:
     )
 
 
-def text_encoder_from_clip(clip: nn.Module, tokenizer: CLIPTokenizer) -> CLIPTextModel:
+def text_encoder_from_clip(clip: Any, tokenizer: CLIPTokenizer) -> CLIPTextModel:
     """Return a transformers text encoder with the weights of an open_clip text tower."""
     state: dict[str, Tensor] = clip.state_dict()
     width, layers = state["token_embedding.weight"].shape[1], len(clip.transformer.resblocks)
@@ -111,6 +111,8 @@ class DenoiserStage(Stage):
         **arguments: Of :class:`Stage`.
     """
 
+    none_tokens: Tensor
+
     def __init__(
         self,
         clip: nn.Module,
@@ -139,13 +141,17 @@ class DenoiserStage(Stage):
         for kind, captions in texts.items():
             tokens = tokenizer(captions, padding="max_length", return_tensors="pt").input_ids
             self.register_buffer(f"{kind}_tokens", tokens, persistent=False)
-        self.pseudo_word = tokenizer.convert_tokens_to_ids(f"{PSEUDO_WORD}</w>")
+        self.pseudo_word: Any = tokenizer.convert_tokens_to_ids(f"{PSEUDO_WORD}</w>")
         self.parts = [
-            [tokenizer(text.removeprefix("a ").removeprefix("an ")).input_ids[1:-1] for text in part]
+            [
+                tokenizer(text.removeprefix("a ").removeprefix("an ")).input_ids[1:-1]
+                for text in part
+            ]
             for part in (objects, scenes)
         ]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the U-Net's weights and, at a lower rate, the pretrained text encoder's."""
         return [
             {"params": list(self.unet.parameters())},
             {"params": list(self.text_encoder.parameters()), "lr": 0.3 * self.learning_rate},
@@ -153,7 +159,8 @@ class DenoiserStage(Stage):
 
     def blended(self, scene: Tensor, object_: Tensor) -> Tensor:
         """Return one word per picture [B, W]: a weighted sum of its parts' mean embeddings."""
-        table = self.text_encoder.get_input_embeddings().weight
+        embedding: Any = self.text_encoder.get_input_embeddings()
+        table: Tensor = embedding.weight
         means = [
             torch.stack([table[torch.tensor(ids, device=table.device)].mean(0) for ids in part])
             for part in self.parts
@@ -175,7 +182,7 @@ class DenoiserStage(Stage):
         kind[no_scene & (pair | (kind == names.index("scene")))] = names.index("object")
         kind[no_object & (pair | (kind == names.index("object")))] = names.index("scene")
 
-        tokens = self.none_tokens.repeat(len(scene), 1)
+        tokens: Tensor = self.none_tokens.repeat(len(scene), 1)
         for name, row in (
             ("object", object_),
             ("scene", scene),
@@ -185,7 +192,7 @@ class DenoiserStage(Stage):
             chosen = kind == names.index(name)
             tokens[chosen] = getattr(self, f"{name}_tokens")[row[chosen]]
         words = self.blended(scene, object_)
-        place = (tokens == self.pseudo_word)[:, :, None]
+        place = tokens.eq(self.pseudo_word)[:, :, None]
 
         def put_words(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
             return torch.where(place, words[:, None], output)
@@ -197,6 +204,7 @@ class DenoiserStage(Stage):
             handle.remove()
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        """Return the velocity error, the object's place weighing more."""
         with torch.no_grad():
             latents = self.autoencoder.encode(to_unit_range(batch["image"])).latent_dist.mode()
         states = self.encode_captions(batch["scene"], batch["object"])

@@ -63,7 +63,7 @@ class Pictures(Dataset[dict[str, Tensor]]):
 def loader(
     seed: int, start: int, length: int, batch_size: int, large: float = 0.7
 ) -> DataLoader[dict[str, Tensor]]:
-    """Return a loader over :class:`Pictures` in order, composed by one process in the background."""
+    """Return a loader over :class:`Pictures` in order, composed by one other process."""
     return DataLoader(
         Pictures(seed, start, length, large), batch_size, num_workers=1, prefetch_factor=8
     )

@@ -22,7 +22,7 @@ class Stage(lightning.LightningModule):
     Args:
         seed: Seed of weights and pictures.
         steps: Length of the run in optimiser steps.
-        batch_size: Pictures per step.
+        batch_size: Pictures per step, of all processes together.
         learning_rate: Rate of the constant part.
         warmup: Steps of the rise.
     """
@@ -47,11 +47,16 @@ class Stage(lightning.LightningModule):
         """Share of the steps taken so far."""
         return self.global_step / self.steps
 
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Make all noise a function of (seed, step, process), so that resuming is exact."""
+        torch.manual_seed(hash((self.seed, self.global_step, self.global_rank)) % 2**32)
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the optimiser's groups; by default all trainable weights at one rate."""
         return [{"params": [p for p in self.parameters() if p.requires_grad]}]
 
     def configure_optimizers(self) -> Any:
+        """Return AdamW and the rate schedule."""
         optimizer = torch.optim.AdamW(
             self.parameter_groups(), lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
         )
@@ -62,15 +67,18 @@ class Stage(lightning.LightningModule):
         }
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        start = self.trainer.current_epoch * self.steps_per_epoch * self.batch_size
-        return loader(self.seed, start, self.steps_per_epoch * self.batch_size, self.batch_size)
+        """Return the pictures of the next hundred steps, this process's share."""
+        share = self.steps_per_epoch * self.batch_size // self.trainer.world_size
+        number = self.trainer.current_epoch * self.trainer.world_size + self.trainer.global_rank
+        return loader(self.seed, number * share, share, self.batch_size // self.trainer.world_size)
 
 
-def run(stage: Stage, folder: Path) -> None:
+def run(stage: Stage, folder: Path, processes: int = 1) -> None:
     """Train a stage to its end, from the newest checkpoint in ``folder`` if there is one.
 
     Args:
         stage: The stage, with fresh weights.
+        processes: Processes that share a step; on few cores two of one thread beat one of two.
         folder: Takes ``last.ckpt`` every hundred steps and ``metrics.csv``.
     """
     last = folder / "last.ckpt"
@@ -79,7 +87,9 @@ def run(stage: Stage, folder: Path) -> None:
     )
     trainer = lightning.Trainer(
         accelerator="auto",
-        devices=1,
+        devices=processes,
+        strategy="auto" if processes == 1 else "ddp",
+        use_distributed_sampler=False,
         max_steps=stage.steps,
         max_epochs=-1,
         reload_dataloaders_every_n_epochs=1,

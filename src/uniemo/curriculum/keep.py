@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lightning
+from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class BestCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
         )
 
-    def on_validation_end(self, trainer: lightning.Trainer, module: "UniEmo") -> None:
+    def on_validation_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
         """Consider the epoch, unless it is one of a warm-up that joint epochs follow."""
         epochs = trainer.max_epochs or 0
         joint_follows = module.head is not None and epochs > module.understanding_epochs

@@ -6,8 +6,8 @@ Both read pictures plainly, the ranks sharing them out.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import lightning
 import torch
+from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from rich.progress import track
 from torch import Tensor
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from uniemo.module import UniEmo
 
 
-class LatentPass(lightning.Callback):
+class LatentPass(Callback):
     """Encode every training picture and its mirror image, once, before the first joint epoch.
 
     The latents stay on disk: another run on the same pictures and autoencoder finds them.
     """
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, module: "UniEmo") -> None:
+    def on_train_epoch_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
         """Fill the cache if this epoch is the first that needs it."""
         if module.stage != "joint" or module.latents is not None:
             return
@@ -51,17 +51,17 @@ class LatentPass(lightning.Callback):
         module.latents = cache
 
 
-class EmotionSpacePass(lightning.Callback):
-    """After training, measure the emotion space with the best weights and add it to their checkpoint.
+class EmotionSpacePass(Callback):
+    """After training, measure the emotion space with the best weights and add it to their file.
 
     A space must belong to the weights it was measured with, so it cannot be gathered while they
     still move.
     """
 
-    def on_train_end(self, trainer: lightning.Trainer, module: "UniEmo") -> None:
+    def on_train_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
         """Restore the best weights, measure, and save."""
         keeper = trainer.checkpoint_callback
-        if module.head is None or trainer.fast_dev_run or not isinstance(keeper, ModelCheckpoint):
+        if module.head is None or not isinstance(keeper, ModelCheckpoint):
             return
         best = trainer.strategy.broadcast(keeper.best_model_path)
         if not best:
@@ -78,7 +78,7 @@ class EmotionSpacePass(lightning.Callback):
 
 
 @torch.inference_mode()
-def measure_space(module: "UniEmo", trainer: lightning.Trainer) -> None:
+def measure_space(module: "UniEmo", trainer: Trainer) -> None:
     """Fill a module's emotion space from the training split; equal on every process."""
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
     training = module.training

@@ -1,10 +1,11 @@
 """What a fit shows when it is done: a table, the checkpoint's path, a grid of painted pictures."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lightning
 import torch
+from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 SAMPLES_PER_EMOTION = 8
 
 
-class Report(lightning.Callback):
+class Report(Callback):
     """Say what is trained before, and show what came out after.
 
     Args:
@@ -31,7 +32,7 @@ class Report(lightning.Callback):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def on_fit_start(self, trainer: lightning.Trainer, module: "UniEmo") -> None:
+    def on_fit_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
         """Print the counts of trainable and frozen parameters, and the precision."""
         if not trainer.is_global_zero:
             return
@@ -40,7 +41,9 @@ class Report(lightning.Callback):
         for group, _, parameter in trained_parameters(module):
             counts[group] = counts.get(group, 0) + parameter.numel()
         for group, count in counts.items():
-            when = [s for s in ("understanding", "joint") if getattr(getattr(module.rates, s), group)]
+            when = [
+                s for s in ("understanding", "joint") if getattr(getattr(module.rates, s), group)
+            ]
             table.add_row(f"{group} (trained: {', '.join(when) or 'never'})", f"{count:,}")
         if module.head is not None:
             frozen = sum(p.numel() for p in module.head.parameters())
@@ -48,9 +51,9 @@ class Report(lightning.Callback):
         Console().print(table)
         Console().print(f"Precision {trainer.precision} on {module.device}", highlight=False)
 
-    def on_fit_end(self, trainer: lightning.Trainer, module: "UniEmo") -> None:
+    def on_fit_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
         """Print results and the checkpoint's path; paint the grid."""
-        if not trainer.is_global_zero or trainer.fast_dev_run:
+        if not trainer.is_global_zero:
             return
         keeper = trainer.checkpoint_callback
         if isinstance(keeper, ModelCheckpoint) and keeper.best_model_path:
@@ -75,7 +78,7 @@ def sample_grid(module: "UniEmo", per_emotion: int = SAMPLES_PER_EMOTION) -> Ten
     return make_grid(image.cpu(), nrow=per_emotion, padding=2)
 
 
-def print_results(results: dict[str, float], title: str) -> None:
+def print_results(results: Mapping[str, float], title: str) -> None:
     """Print named numbers as a table."""
     table = Table("measure", "value", title=title, title_justify="left")
     for name, value in sorted(results.items()):
@@ -87,5 +90,3 @@ def print_paths(*entries: tuple[str, Path]) -> None:
     """Print what lies where, unwrapped, so that a path can be copied."""
     for name, path in entries:
         Console(soft_wrap=True).print(f"{name}: {path}", highlight=False)
-
-

@@ -46,7 +46,9 @@ def draw_noise(
         generator = torch.Generator().manual_seed(hash((seed, epoch, row)) % 2**32)
         noise.append(torch.randn(latents.shape[1:], generator=generator))
         timestep.append(torch.randint(steps, (), generator=generator))
-    return NoiseDraw(torch.stack(noise).to(latents.device), torch.stack(timestep).to(latents.device))
+    return NoiseDraw(
+        torch.stack(noise).to(latents.device), torch.stack(timestep).to(latents.device)
+    )
 
 
 def noise_prediction_loss(

@@ -1,0 +1,229 @@
+"""How well a model reads emotions, and where its queries look (METHOD, "Metrics").
+
+Legend: B, N pictures, C = 8 emotions, gh x gw patches.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from rich.progress import track
+from torch import Tensor
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    BinaryAccuracy,
+    MulticlassAccuracy,
+    MulticlassCalibrationError,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+)
+
+from uniemo.batch import Batch
+from uniemo.emotions import N_EMOTIONS, POLARITY
+from uniemo.evaluation.features import PictureNetwork
+from uniemo.evaluation.probes import fit_linear_probe
+from uniemo.evaluation.tables import Library
+from uniemo.metrics import PointingGame, bootstrap_interval
+from uniemo.module import UniEmo
+from uniemo.sources import resolve
+from uniemo.understanding import load_clip
+
+N_BINS = 15  # of the calibration error
+
+
+class Truth(NamedTuple):
+    """What only a composed data set knows of a split's N pictures."""
+
+    box: Tensor  # [N, 4] left, top, right, bottom of the object in [0, 1]; NaN where none
+    posterior: Tensor  # [N, C] p(emotion | everything drawn)
+
+
+class Example(NamedTuple):
+    """A real picture with the mean attention of each set of queries, for the report."""
+
+    image: Tensor  # [3, h, h] in [0, 1]
+    scene: Tensor  # [gh, gw]
+    object: Tensor  # [gh, gw]
+    box: Tensor  # [4], NaN without an object
+    emotion: int
+    predicted: int
+
+
+class UnderstandingResult(NamedTuple):
+    """The two groups of ``metrics.json``, and examples to look at."""
+
+    understanding: dict[str, Any]
+    queries: dict[str, Any]
+    examples: list[Example]
+
+
+def read_truth(data: Any, split: str) -> Truth | None:
+    """Read boxes and posteriors beside a split's annotations; None where the data have none.
+
+    They are EmoScenes': square pictures whose ``card.json`` tells the side in pixels.
+
+    Args:
+        data: The data module; its ``root`` is looked at.
+        split: "val" or "test".
+    """
+    root = Path(data.root).expanduser()
+    card, rows = root / "card.json", root / f"{split}.json"
+    if not card.is_file() or not rows.is_file():
+        return None
+    size = json.loads(card.read_text("utf-8"))["size"]
+    boxes, posteriors = [], []
+    for row in json.loads(rows.read_text("utf-8")):
+        annotation = json.loads((root / row[-1]).read_text("utf-8"))
+        box = annotation["box"]
+        boxes.append([float("nan")] * 4 if box is None else [side / size for side in box])
+        posteriors.append(annotation["posterior"])
+    return Truth(torch.tensor(boxes).clamp(0, 1), torch.tensor(posteriors))
+
+
+@torch.inference_mode()
+def evaluate_understanding(
+    module: UniEmo, data: Any, device: torch.device, n_examples: int = 8
+) -> UnderstandingResult:
+    """Measure a model on the test split.
+
+    Args:
+        module: The model, on ``device``.
+        data: The data module.
+        device: Where the work is done.
+        n_examples: Pictures to return with their attention.
+    """
+    metrics = MetricCollection(
+        {
+            "accuracy": MulticlassAccuracy(N_EMOTIONS, average="micro"),
+            "f1_macro": MulticlassF1Score(N_EMOTIONS, average="macro"),
+            "ece": MulticlassCalibrationError(N_EMOTIONS, n_bins=N_BINS, norm="l1"),
+            "confusion": MulticlassConfusionMatrix(N_EMOTIONS),
+        },
+        compute_groups=False,
+    ).to(device)
+    polarity_accuracy = BinaryAccuracy().to(device)
+    pointing = {"scene": PointingGame().to(device), "object": PointingGame().to(device)}
+    polarity = torch.tensor(POLARITY, device=device)
+    truth = read_truth(data, "test")
+    targets, predictions = [], []
+    examples: list[Example] = []
+    loader = data.test_dataloader()
+    for batch in track(loader, "Reading test pictures", total=len(loader), transient=True):
+        image, emotion = batch["clip_image"].to(device), batch["emotion"].to(device)
+        probability = module.read(image).logits.float().softmax(dim=1)  # [B, C]
+        seen = probability.argmax(dim=1)  # [B]
+        metrics.update(probability, emotion)
+        polarity_accuracy.update(polarity[seen], polarity[emotion])
+        targets.append(emotion.cpu())
+        predictions.append(seen.cpu())
+        if truth is not None or len(examples) < n_examples:
+            # The set's feature is the mean over its query tokens, so its map is theirs too.
+            maps = {
+                n: m.float().mean(dim=1) for n, m in module.chain.attention(image)._asdict().items()
+            }
+            box = _boxes(truth, batch).to(device)  # [B, 4]
+            shown = box[:, 0].isfinite()  # [B]
+            for name, metric in pointing.items():
+                if maps[name].isfinite().all() and shown.any():
+                    metric.update(maps[name][shown], box[shown])
+            wanted = n_examples - len(examples)
+            examples += _examples(module, batch, maps, box, seen, wanted)
+
+    target, predicted = torch.cat(targets), torch.cat(predictions)
+    values = metrics.compute() | {"accuracy_polarity": polarity_accuracy.compute()}
+    hit = (target == predicted).double()
+    same_polarity = (polarity.cpu()[target] == polarity.cpu()[predicted]).double()
+    understanding: dict[str, Any] = {
+        name: values[name].item() for name in ("accuracy", "accuracy_polarity", "f1_macro", "ece")
+    }
+    understanding["confusion"] = values["confusion"].tolist()
+    if truth is not None:
+        understanding["ceiling"] = truth.posterior.amax(dim=1).double().mean().item()
+    understanding["intervals"] = {
+        "accuracy": bootstrap_interval(hit),
+        "accuracy_polarity": bootstrap_interval(same_polarity),
+        "f1_macro": bootstrap_interval((target * N_EMOTIONS + predicted).double(), _f1_macro),
+    }
+    return UnderstandingResult(understanding, _query_numbers(pointing), examples)
+
+
+def linear_probe_accuracy(module: UniEmo, data: Any, cache: Path, device: torch.device) -> float:
+    """Return the test accuracy of a linear probe on frozen CLIP's own image features.
+
+    The baseline of the understanding: the same pretrained CLIP, nothing of it trained.
+
+    Args:
+        module: The model; it tells which CLIP.
+        data: The data module.
+        cache: Folder of the features.
+        device: Where the work is done.
+    """
+    config = module.clip_config
+    clip = load_clip(resolve(config.model), config.pretrained)
+    mean, std = (torch.tensor(values)[:, None, None] for values in (clip.mean, clip.std))
+    visual = clip.model.visual
+    network = PictureNetwork(
+        visual, config.model, visual.proj.shape[1], clip.image_size, clip.mean, clip.std
+    )
+    library = Library(
+        data,
+        cache,
+        device,
+        pictures=lambda batch: batch["clip_image"] * std + mean,
+        view=f"CLIP {clip.image_size}",
+    )
+    train, val, test = (library.table(network.to(device), s) for s in ("train", "val", "test"))
+    probe = fit_linear_probe(
+        train.features.to(device), train.emotion, N_EMOTIONS, (val.features, val.emotion)
+    )
+    seen = probe(test.features.to(device)).argmax(dim=1).cpu()
+    return (seen == test.emotion).double().mean().item()
+
+
+def _boxes(truth: Truth | None, batch: Batch) -> Tensor:
+    """Return the objects' boxes [B, 4], NaN where there is none."""
+    if truth is None:
+        return torch.full((len(batch["index"]), 4), torch.nan)
+    return truth.box[batch["index"]]
+
+
+def _examples(
+    module: UniEmo, batch: Batch, maps: dict[str, Tensor], box: Tensor, seen: Tensor, wanted: int
+) -> list[Example]:
+    """Return up to ``wanted`` pictures of a batch, spread over it."""
+    _, mean, std = module.clip_view
+    scale, shift = torch.tensor(std)[:, None, None], torch.tensor(mean)[:, None, None]
+    rows = range(min(max(wanted, 0), len(seen)))
+    return [
+        Example(
+            (batch["clip_image"][i] * scale + shift).clamp(0, 1),
+            maps["scene"][i].cpu(),
+            maps["object"][i].cpu(),
+            box[i].cpu(),
+            int(batch["emotion"][i]),
+            int(seen[i]),
+        )
+        for i in rows
+    ]
+
+
+def _query_numbers(pointing: dict[str, PointingGame]) -> dict[str, Any]:
+    """Return the group ``queries``; empty without boxes."""
+    numbers: dict[str, Any] = {}
+    for name, metric in pointing.items():
+        if metric.update_called:
+            rates = metric.compute()
+            numbers[f"pointing_{name}"] = rates["pointing"].item()
+            numbers["pointing_chance"] = rates["pointing_chance"].item()
+    return numbers
+
+
+def _f1_macro(pairs: Tensor) -> Tensor:
+    """Return the macro F1 [n] of resampled pairs 8 target + prediction [n, N]."""
+    counts = torch.zeros(len(pairs), N_EMOTIONS**2, dtype=torch.float64)
+    counts.scatter_add_(1, pairs.long(), torch.ones_like(pairs))
+    confusion = counts.unflatten(1, (N_EMOTIONS, N_EMOTIONS))  # [n, target, prediction]
+    hits = confusion.diagonal(dim1=1, dim2=2)  # [n, C]
+    total = confusion.sum(dim=1) + confusion.sum(dim=2)  # [n, C] predicted + there
+    return torch.where(total > 0, 2 * hits / total.clamp(min=1), 0.0).mean(dim=1)
