@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.conftest import settings
 
@@ -50,6 +51,8 @@ def fail(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         patch.setattr(sys, "argv", ["uniemo", *arguments])
         with pytest.raises(SystemExit) as stop:
             cli.main()
+    if torch.distributed.is_initialized():  # this process lives on, unlike a user's
+        torch.distributed.destroy_process_group()
     assert stop.value.code == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert lines[-1].startswith("error: ")
