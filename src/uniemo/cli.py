@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import transformers
 from jsonargparse import ArgumentError
 from lightning import LightningDataModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
@@ -260,6 +261,7 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", module="lightning")
     for name in ("lightning.pytorch.utilities.rank_zero", "transformers", "diffusers"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    transformers.utils.logging.disable_progress_bar()
 
 
 def main() -> None:

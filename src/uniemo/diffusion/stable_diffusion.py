@@ -246,11 +246,11 @@ def load_parts(source: str, dtype: torch.dtype) -> Parts:
     elif not HUB_ID.fullmatch(source):
         raise UserError(f"Stable Diffusion {source!r} is neither a folder nor a hub id; {REMEDY}")
     weights = {"output_loading_info": True}
+    # diffusers' low-memory way of loading needs a further package, accelerate.
+    diffusers = weights | {"torch_dtype": dtype, "low_cpu_mem_usage": False}
     parts = Parts(
-        vae=_load(AutoencoderKL.from_pretrained, source, "vae", torch_dtype=dtype, **weights),
-        unet=_load(
-            UNet2DConditionModel.from_pretrained, source, "unet", torch_dtype=dtype, **weights
-        ),
+        vae=_load(AutoencoderKL.from_pretrained, source, "vae", **diffusers),
+        unet=_load(UNet2DConditionModel.from_pretrained, source, "unet", **diffusers),
         text_encoder=_load(
             CLIPTextModel.from_pretrained, source, "text_encoder", dtype=dtype, **weights
         ),
