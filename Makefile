@@ -18,7 +18,7 @@ READY := .venv/ready-$(PINS)
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
-	@echo "  Settings: PHASE=joint|generate|finetune, EXPERIMENT=$(EXPERIMENT), ARGS='--key value'"
+	@echo "  Settings: PHASE=joint, EXPERIMENT=$(EXPERIMENT), ARGS='--key value'"
 
 install: $(READY) ## set up the environment (.venv/bin/activate puts its commands on the path)
 
@@ -46,7 +46,7 @@ data/emoscenes/card.json: $(wildcard data_modules/emoscenes/*.py) | $(READY)
 backbones: $(READY) ## train the small CLIP and Stable Diffusion from nothing (hours; resumable)
 	@$(BIN)/python -m uniemo.backbones $(ARGS)
 
-train: $(READY) $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json) ## train: all phases, or one with PHASE=
+train: $(READY) $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json) ## train the joint phase (the others are not wired yet)
 	@$(BIN)/uniemo train --experiment $(EXPERIMENT) --phase $(PHASE) $(ARGS)
 
 eval: $(READY) $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json) ## evaluate the newest checkpoint, CKPT=file, or IMAGES=folder of any system
@@ -58,7 +58,7 @@ lint: $(READY) ## ruff and mypy
 test: lint ## lint, type check and tests
 	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(ARGS)
 
-bench: $(READY) ## measure speed: data, steps, sampling, filter
+bench: $(READY) ## measure the speed of the filter
 	@$(BIN)/python -m uniemo.filtering.benchmark
 
 clean: ## remove what make made in this clone (not the shared packages)

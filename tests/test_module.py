@@ -91,20 +91,23 @@ def test_theta_alone_moves_mappers_and_queries_and_no_frozen_weight(module):
     assert not torch.equal(module.chain.scene_queries.tokens, before["chain.scene_queries.tokens"])
 
 
-def test_losses_of_a_batch_of_8_are_the_mean_of_eight_batches_of_1(module):
+def joint_losses(module: UniEmo, batch: Batch) -> dict[str, Tensor]:
+    latent = module.diffusion.encode(batch["diffusion_image"])
+    return module.joint_losses(module.read(batch["clip_image"]), batch, latent)
+
+
+@pytest.mark.parametrize("name", ["condition", "theta", "emotion"])
+def test_losses_of_a_batch_of_8_are_the_mean_of_eight_batches_of_1(module, name):
     module.eval()
+
+    def loss(batch: Batch) -> Tensor:
+        if name == "emotion":
+            return module.understanding_losses(module.read(batch["clip_image"]), batch)[name]
+        return joint_losses(module, batch)[name]
+
     batch = make_batch()
-    whole = theta(module, batch).mean()
-    single = torch.stack([theta(module, part(batch, i))[0] for i in range(8)]).mean()
-    torch.testing.assert_close(whole, single, rtol=0, atol=1e-5)
-    whole = module.joint_losses(module.read(batch["clip_image"]), batch)["condition"]
-    single = torch.stack(
-        [
-            module.joint_losses(module.read(one["clip_image"]), one)["condition"]
-            for one in (part(batch, i) for i in range(8))
-        ]
-    ).mean()
-    torch.testing.assert_close(whole, single, rtol=0, atol=1e-5)
+    single = torch.stack([loss(part(batch, i)) for i in range(8)]).mean()
+    torch.testing.assert_close(loss(batch), single, rtol=0, atol=1e-5)
 
 
 def test_a_picture_without_scene_adds_nothing_to_the_scene_loss(module):

@@ -30,10 +30,8 @@ class Step(nn.Module):
         module = self.module
         reading = module.read(batch["clip_image"])
         losses = module.understanding_losses(reading, batch)
-        losses |= module.joint_losses(reading, batch)
-        condition = module.fuse(reading, batch["emotion"])
         latent = module.diffusion.encode(batch["diffusion_image"])
-        losses["theta"] = module.theta_losses(condition, latent, batch["index"], 0).mean()
+        losses |= module.joint_losses(reading, batch, latent)
         total = module.understanding_loss(losses) + losses["condition"] + losses["theta"]
         return total, {name: value.detach() for name, value in losses.items()}
 

@@ -213,7 +213,10 @@ class UniEmo(lightning.LightningModule):
 
     def read(self, clip_image: Tensor) -> Reading:
         """Read pictures [B, 3, h, h] in CLIP's normalisation."""
-        features = self.chain(clip_image)
+        return self.interpret(self.chain(clip_image))
+
+    def interpret(self, features: Features) -> Reading:
+        """Read features [B, D], a picture's or ones drawn from the emotion space."""
         return Reading(
             features,
             self.emotion_head(features.emotion),
@@ -265,21 +268,18 @@ class UniEmo(lightning.LightningModule):
             self.object_base,
         )
 
-    def joint_losses(self, reading: Reading, batch: Batch) -> dict[str, Tensor]:
-        """Return L_cond and L(theta) of a training batch, its latents from the cache."""
+    def joint_losses(self, reading: Reading, batch: Batch, latent: Tensor) -> dict[str, Tensor]:
+        """Return L_cond and L(theta) of a training batch and its latents [B, c, h, h]."""
         condition = self.fuse(reading, batch["emotion"])
         # In token scale, about 0.02, the head would see hardly more than its own bias (ours).
         standardised = self.fusion.standardised(condition.word)
-        losses = {
+        theta = self.theta_losses(condition, latent, batch["index"], self.current_epoch)
+        return {
             "condition": emotional_condition_loss(
                 self.emotion_head.read(standardised), batch["emotion"], reading.logits
-            )
+            ),
+            "theta": theta.mean(),
         }
-        if self.latents is not None:
-            latent = self.latents.lookup(batch["index"], batch["flipped"])
-            epoch = self.current_epoch
-            losses["theta"] = self.theta_losses(condition, latent, batch["index"], epoch).mean()
-        return losses
 
     def theta_losses(
         self, condition: Condition, latent: Tensor, index: Tensor, epoch: int
@@ -338,7 +338,9 @@ class UniEmo(lightning.LightningModule):
         losses = self.understanding_losses(reading, batch)
         total = self.understanding_loss(losses)
         if self.stage == "joint":
-            losses |= self.joint_losses(reading, batch)
+            assert self.latents is not None  # LatentPass filled them
+            latent = self.latents.lookup(batch["index"], batch["flipped"])
+            losses |= self.joint_losses(reading, batch, latent)
             w = self.weights
             total = (
                 w.understanding * total
@@ -413,13 +415,7 @@ class UniEmo(lightning.LightningModule):
         """Draw features for emotions [B] and images [B] of theirs, and fuse them."""
         features = self.space.sample(emotion, self._generators(emotion, index))
         features = Features(*(f.to(self.device) for f in features))
-        reading = Reading(
-            features,
-            self.emotion_head(features.emotion),
-            self.scene_projection(features.scene),
-            self.object_projection(features.object),
-        )
-        return self.fuse(reading, emotion.to(self.device))
+        return self.fuse(self.interpret(features), emotion.to(self.device))
 
     @torch.no_grad()
     def paint(
