@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 import warnings
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +20,14 @@ from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
+from uniemo.configs import Parser, find_config, shipped_configs
 from uniemo.curriculum.keep import BEST, LAST, BestCheckpoint, LastCheckpoint
 from uniemo.curriculum.report import Report, print_results
 from uniemo.errors import UserError
-from uniemo.mistakes import explain
 from uniemo.module import UniEmo
 
 LIGHTNING = ("fit", "validate", "test", "predict")
 PHASES = ("joint",)
-
-
-class Parser(LightningArgumentParser):
-    """Lightning's parser; its errors are one line that names the key and the nearest valid one."""
-
-    def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
-        """Raise what went wrong as the user's error.
-
-        Raises:
-            UserError: Always.
-        """
-        raise UserError(explain(message, self)) from ex
 
 
 class UniEmoCLI(LightningCLI):
@@ -165,32 +152,6 @@ def run_folder(arguments: list[str]) -> Path:
         if argument.startswith("--") and key in values:
             values[key] = value or arguments[i + 1]
     return Path(values["runs"], values["experiment"], values["phase"])
-
-
-def shipped_configs() -> dict[str, Path]:
-    """Return the configurations that the package brings, by name."""
-    folder = Path(str(files("uniemo.experiments")))
-    return {
-        str(path.relative_to(folder).with_suffix("")): path
-        for path in sorted(folder.rglob("*.yaml"))
-    }
-
-
-def find_config(name: str) -> Path:
-    """Find a configuration by path, or by name among those the package brings.
-
-    Raises:
-        UserError: If there is none.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    shipped = shipped_configs()
-    short = name.removeprefix("experiments/").removesuffix(".yaml")
-    if short in shipped:
-        return shipped[short]
-    raise UserError(
-        f"configuration {name} does not exist; give a YAML file or one of {', '.join(shipped)}"
-    )
 
 
 def configs(arguments: list[str]) -> None:

@@ -3,9 +3,8 @@
 import argparse
 import json
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from lightning import Fabric, LightningDataModule, Trainer
@@ -13,6 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from rich.console import Console
 from rich.progress import track
 
+from uniemo.configs import Parser, find_config
 from uniemo.diffusion import SamplingConfig, StableDiffusion, latent_fingerprint
 from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
@@ -31,7 +31,6 @@ from uniemo.evaluation.settings import EvaluationConfig, Protocol
 from uniemo.evaluation.tables import Library, Reconstruction
 from uniemo.evaluation.understanding import evaluate_understanding, linear_probe_accuracy
 from uniemo.evaluation.yardsticks import build_networks
-from uniemo.mistakes import explain
 from uniemo.module import UniEmo
 from uniemo.sources import resolve
 
@@ -123,13 +122,6 @@ class Setting:
         return StableDiffusion(resolve(diffusion.source), diffusion.dtype).to(self.device)
 
 
-class _Parser(LightningArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        raise UserError(explain(message, self)) from ex
-
-
 def read_setting(experiment: str, overrides: list[str]) -> Setting:
     """Read an experiment's file and the flags after it.
 
@@ -140,13 +132,8 @@ def read_setting(experiment: str, overrides: list[str]) -> Setting:
     Raises:
         UserError: If the file or a key is wrong.
     """
-    path = Path(experiment)
-    if not path.is_file():
-        name = experiment.removeprefix("experiments/").removesuffix(".yaml")
-        path = Path(str(files("uniemo.experiments").joinpath(f"{name}.yaml")))
-    if not path.is_file():
-        raise UserError(f"configuration {experiment} does not exist; give a YAML file")
-    parser = _Parser(prog="uniemo eval", allow_abbrev=False)
+    path = find_config(experiment)
+    parser = Parser(prog="uniemo eval", allow_abbrev=False)
     parser.add_argument("--config", action="config")
     parser.add_argument("--experiment", default="experiment")
     parser.add_argument("--phase", default="joint")

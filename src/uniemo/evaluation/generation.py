@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from uniemo.emotions import EMOTIONS, N_EMOTIONS
+from uniemo.emotions import EMOTIONS, N_EMOTIONS, POLARITY
 from uniemo.evaluation.features import PictureNetwork
 from uniemo.evaluation.judges import Judge
 from uniemo.evaluation.painters import Painted
@@ -154,8 +154,8 @@ class GenerationEvaluation:
         seen = judgement.emotion.argmax(dim=1)  # [B]
         self.accuracy.update(judgement.emotion, emotion)
         self.hits.append((seen == emotion).cpu())
-        # Four positive emotions come first, then four negative ones.
-        self.polarity_hits.append((seen // 4 == emotion // 4).cpu())
+        polarity = torch.tensor(POLARITY, device=self.device)
+        self.polarity_hits.append((polarity[seen] == polarity[emotion]).cpu())
         objects, scene = judgement.objects, judgement.scene
         if sticks.clarity is not None:
             objects, scene = (network(image).softmax(dim=1) for network in sticks.clarity)
