@@ -1,6 +1,7 @@
 # uniemo: `make help` lists what can be made.
 EXPERIMENT ?= experiments/emoscenes.yaml
 PHASE ?= all
+PROFILE ?= quick
 PYTHON ?= python3.11
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uniemo
 
@@ -14,7 +15,7 @@ BIN := .venv/bin
 READY := .venv/ready-$(PINS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install data backbones train eval test lint bench clean
+.PHONY: help install data backbones train eval ablate test lint bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -46,7 +47,7 @@ data/emoscenes/card.json: $(wildcard data_modules/emoscenes/*.py) | $(READY)
 backbones: $(READY) ## train the small CLIP and Stable Diffusion from nothing (hours; resumable)
 	@$(BIN)/python -m uniemo.backbones $(ARGS)
 
-train: $(READY) $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json) ## train the joint phase (the others are not wired yet)
+train: $(READY) $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json) ## train: all phases, or PHASE=joint|generate|finetune
 	@$(BIN)/uniemo train --experiment $(EXPERIMENT) --phase $(PHASE) $(ARGS)
 
 eval: $(READY) $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json) ## evaluate the newest checkpoint, CKPT=file, or IMAGES=folder of any system
@@ -54,6 +55,9 @@ eval: $(READY) $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.js
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check . && $(BIN)/python -m mypy
+
+ablate: $(READY) $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json) ## does it help? writes docs/RESULTS.md (PROFILE=quick, or full: hours; resumable)
+	@$(BIN)/uniemo ablate --experiment $(EXPERIMENT) --profile $(PROFILE) $(ARGS)
 
 test: lint ## lint, type check and tests
 	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(ARGS)

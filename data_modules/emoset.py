@@ -61,7 +61,8 @@ class EmoSetDataModule(LightningDataModule):
         fraction: Share of the training split to train on, in (0, 1], chosen per emotion; a smaller
             one is part of a greater one. The rows are then those of the reduced split everywhere.
         cache_dir: Folder of the Arrow files; null for one in the cache of HF datasets.
-        generated: Generated pictures to train on together with the real ones; null for none.
+        generated: Generated pictures to train on together with the real ones, in the first
+            ``crop_epochs`` epochs; null for none.
 
     Raises:
         UserError: If a setting is impossible.
@@ -172,7 +173,14 @@ class EmoSetDataModule(LightningDataModule):
             pool = self._generated_table(self.generated)
             table = datasets.concatenate_datasets([real, pool])
             length = epoch_length(len(real), self.generated.ratio)
-            rows = partial(mixed_rows, len(real), len(pool), self.generated.ratio, self.seed)
+            rows = partial(
+                mixed_rows,
+                len(real),
+                len(pool),
+                self.generated.ratio,
+                self.seed,
+                self.crop_epochs,
+            )
         sampler = EpochSampler(rows, length, even=True)
         if len(sampler) < self.batch_size:
             raise UserError(

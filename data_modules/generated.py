@@ -36,17 +36,21 @@ def epoch_length(n_real: int, ratio: float) -> int:
     return n_real + round(ratio * n_real)
 
 
-def mixed_rows(n_real: int, n_generated: int, ratio: float, seed: int, epoch: int) -> np.ndarray:
+def mixed_rows(
+    n_real: int, n_generated: int, ratio: float, seed: int, mixed_epochs: int, epoch: int
+) -> np.ndarray:
     """Return the rows of one epoch in order: every real one once, and a draw of generated ones.
 
     The draw is without replacement; a pool smaller than the draw is used up whole before any of its
-    pictures comes again.
+    pictures comes again. Later epochs, as long, draw from the real rows in place of the generated
+    ones.
 
     Args:
         n_real: Rows 0..n_real-1 are real.
         n_generated: Rows n_real..n_real+n_generated-1 are generated; at least 1.
         ratio: Generated rows per real one.
         seed: With the epoch, all that the rows and their order depend on.
+        mixed_epochs: Epochs, from the first, that have generated rows.
         epoch: Number of the epoch.
 
     Returns:
@@ -54,6 +58,7 @@ def mixed_rows(n_real: int, n_generated: int, ratio: float, seed: int, epoch: in
     """
     generator = np.random.default_rng([Stream.GENERATED, seed, epoch])
     wanted = epoch_length(n_real, ratio) - n_real
-    rounds = max(1, -(-wanted // n_generated))
-    drawn = np.concatenate([generator.permutation(n_generated) for _ in range(rounds)])[:wanted]
-    return generator.permutation(np.concatenate([np.arange(n_real), n_real + drawn]))
+    start, n = (n_real, n_generated) if epoch < mixed_epochs else (0, n_real)
+    rounds = max(1, -(-wanted // n))
+    drawn = np.concatenate([generator.permutation(n) for _ in range(rounds)])[:wanted]
+    return generator.permutation(np.concatenate([np.arange(n_real), start + drawn]))

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from uniemo.batch import Annotations, Batch
+from uniemo.checkpoints import read_checkpoint
 from uniemo.diffusion import SamplingConfig, StableDiffusion
 from uniemo.errors import UserError
-from uniemo.module import UniEmo, read_checkpoint
+from uniemo.module import UniEmo
 from uniemo.optimisation import stage_rate, trained_parameters
-from uniemo.settings import DiffusionConfig, ModelConfig, OptimizerConfig, StageRates
+from uniemo.settings import DiffusionConfig, ModelConfig, StageRates
 from uniemo.understanding import load_clip
 
 SCENES = ["coast", "jail_cell"]
@@ -181,16 +182,14 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path, content):
 
 
 def test_rates_rise_then_fall_in_each_stage():
-    rates = OptimizerConfig(
-        StageRates(visual=1.0, queries=2.0), StageRates(visual=0.0, queries=4.0), warmup=0.1
-    )
-    curve = np.array([stage_rate(rates, "queries", s, 100, 300) for s in range(301)])
+    stages = StageRates(visual=1.0, queries=2.0), StageRates(visual=0.0, queries=4.0)
+    curve = np.array([stage_rate(stages, 0.1, "queries", s, 100, 300) for s in range(301)])
     assert curve[10] == pytest.approx(2.0)
     assert curve[120] == pytest.approx(4.0)
     assert curve[99] < 0.01
     assert curve[300] == pytest.approx(0, abs=1e-12)
     assert (np.diff(curve[10:100]) < 0).all()
-    assert all(stage_rate(rates, "visual", s, 100, 300) == 0 for s in range(100, 300))
+    assert all(stage_rate(stages, 0.1, "visual", s, 100, 300) == 0 for s in range(100, 300))
 
 
 def test_paper_scale_has_the_papers_widths_and_trains_what_the_paper_trains():

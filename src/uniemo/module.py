@@ -4,7 +4,7 @@ Legend: B images, D width of the features, W width of the text encoder, E width 
 space, S and O numbers of scene and object names, C emotions.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -16,7 +16,9 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from uniemo.batch import Annotations, Batch, Features
+from uniemo.checkpoints import read_checkpoint
 from uniemo.curriculum.passes import EmotionSpacePass, LatentPass
+from uniemo.curriculum.requests import Request
 from uniemo.diffusion import (
     LatentCache,
     SamplingConfig,
@@ -31,15 +33,15 @@ from uniemo.errors import UserError
 from uniemo.fusion import (
     AttributeBase,
     Condition,
-    DiagonalGaussian,
-    EmotionSpace,
     Fusion,
-    Mixture,
-    StoredFeatures,
-    TiedGaussian,
     emotional_condition_loss,
 )
-from uniemo.optimisation import parameter_groups, stage_schedule
+from uniemo.optimisation import (
+    parameter_groups,
+    stage_rates,
+    stage_schedule,
+    trained_parameters,
+)
 from uniemo.settings import (
     ClipConfig,
     DiffusionConfig,
@@ -62,7 +64,7 @@ from uniemo.understanding import (
     name_positives,
 )
 
-Stage = Literal["understanding", "joint"]
+Stage = Literal["understanding", "joint", "refresh"]
 
 
 class Reading(NamedTuple):
@@ -78,8 +80,9 @@ class UniEmo(lightning.LightningModule):
     """One model that reads the emotion of a picture and paints pictures that evoke one.
 
     The first ``understanding_epochs`` epochs train understanding alone, on L_U. The epochs after
-    them train jointly, on L_joint, if there is a diffusion head. Everything that the training set
-    fixes (text features, attribute bases, latents) is computed once.
+    them train jointly, on L_joint; without a diffusion head they refresh the heads, on L_U.
+    Everything that the training set fixes (text features, attribute bases, latents) is computed
+    once.
 
     Args:
         clip: Where CLIP comes from.
@@ -90,6 +93,8 @@ class UniEmo(lightning.LightningModule):
         optimizer: Rates, decay and warm-up.
         sampling: How images are denoised.
         understanding_epochs: Epochs of the understanding warm-up.
+        start_from: Checkpoint whose trained weights to start from, as the third phase does from the
+            joint phase's; null for fresh ones.
         cache: Folder for the latents of the training pictures.
         seed: Of the noise in L(theta), of dropout and of generated images.
 
@@ -107,6 +112,7 @@ class UniEmo(lightning.LightningModule):
         optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008
         sampling: SamplingConfig = SamplingConfig(),  # noqa: B008
         understanding_epochs: int = 15,
+        start_from: str | None = None,
         cache: str = "~/.cache/uniemo/latents",
         seed: int = 0,
     ) -> None:
@@ -122,13 +128,20 @@ class UniEmo(lightning.LightningModule):
         }
         self.save_hyperparameters(
             {name: None if group is None else asdict(group) for name, group in groups.items()}
-            | {"understanding_epochs": understanding_epochs, "cache": cache, "seed": seed}
+            | {
+                "understanding_epochs": understanding_epochs,
+                "start_from": start_from,
+                "cache": cache,
+                "seed": seed,
+            }
         )
         backbone = load_clip(resolve(clip.model), clip.pretrained)
         head = None
         if diffusion is not None:
             head = StableDiffusion(resolve(diffusion.source), diffusion.dtype)
         self._assemble(backbone, head, groups)
+        if start_from is not None:
+            self.restore(start_from)
 
     @classmethod
     def from_parts(
@@ -192,7 +205,7 @@ class UniEmo(lightning.LightningModule):
         self.object_base = AttributeBase(0, self.embedding_width)
         self.scene_names: list[str] = []
         self.object_names: list[str] = []
-        self.space = build_space(feature_width, groups.get("space", EmotionSpaceConfig()))
+        self.space = groups.get("space", EmotionSpaceConfig()).build(feature_width)
 
         # Diffusion: pseudo-word -> loss or images.
         self.head = head
@@ -319,14 +332,21 @@ class UniEmo(lightning.LightningModule):
     @property
     def stage(self) -> Stage:
         """What the present epoch trains."""
-        warm = self.head is not None and self.current_epoch >= self.understanding_epochs
-        return "joint" if warm else "understanding"
+        if self.current_epoch < self.understanding_epochs:
+            return "understanding"
+        return self.last_stage
+
+    @property
+    def last_stage(self) -> Stage:
+        """What the epochs after ``understanding_epochs`` train."""
+        return "refresh" if self.head is None else "joint"
 
     def on_train_epoch_start(self) -> None:
         """Freeze what the stage's rates freeze."""
-        rates = getattr(self.rates, self.stage)
-        self.chain.visual.requires_grad_(rates.visual > 0)
         self.chain.visual.proj.requires_grad_(False)  # the chain never uses it
+        rates = getattr(self.rates, self.stage)
+        for group, _, parameter in trained_parameters(self):
+            parameter.requires_grad_(getattr(rates, group) > 0)
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         """Make dropout a function of (seed, step, process), so that resuming is exact."""
@@ -358,13 +378,14 @@ class UniEmo(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return AdamW over the parameter groups, its rates set per stage and step."""
+        stages = stage_rates(self.rates, self.last_stage)
         optimizer = torch.optim.AdamW(
-            parameter_groups(self, self.rates), lr=1.0, betas=(0.9, 0.999)
+            parameter_groups(self, self.rates, stages), lr=1.0, betas=(0.9, 0.999)
         )
         total = int(self.trainer.estimated_stepping_batches)
         per_epoch = max(total // max(self.trainer.max_epochs or 1, 1), 1)
-        split = total if self.head is None else min(self.understanding_epochs * per_epoch, total)
-        schedule = stage_schedule(optimizer, self.rates, split, total)
+        split = min(self.understanding_epochs * per_epoch, total)
+        schedule = stage_schedule(optimizer, stages, self.rates.warmup, split, total)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -379,7 +400,7 @@ class UniEmo(lightning.LightningModule):
         loss = nn.functional.cross_entropy(reading.logits.float(), batch["emotion"])
         self.emotion_loss.update(loss, len(batch["emotion"]))
         fitting = self.trainer.state.fn == TrainerFn.FITTING
-        untrained = fitting and self.stage == "understanding"
+        untrained = fitting and self.stage != "joint"
         if self.head is not None and not (untrained or self.trainer.testing):
             condition = self.fuse(reading, batch["emotion"])
             latent = self.diffusion.encode(batch["diffusion_image"])
@@ -438,6 +459,15 @@ class UniEmo(lightning.LightningModule):
         """
         states = self.diffusion.condition(condition.word, prompt or self.diffusion_config.prompt)
         return sample(self.diffusion, states, generators, sampling or self.sampling)
+
+    def predict_step(self, request: Request) -> tuple[Tensor, Condition]:
+        """Paint the images of a request; see :meth:`generate`."""
+        sampling = replace(
+            self.sampling,
+            guidance_scale=request.guidance_scale,
+            num_inference_steps=request.num_inference_steps,
+        )
+        return self.generate(request.emotion, request.index, sampling)
 
     def generate(
         self, emotion: Tensor, index: Tensor, sampling: SamplingConfig | None = None
@@ -514,6 +544,22 @@ class UniEmo(lightning.LightningModule):
             self._size_bases(names["scene"], names["object"])
             self.to(self.device)
 
+    def restore(self, path: str | Path) -> None:
+        """Take over all that a checkpoint holds of trained weights, bases and emotion space.
+
+        Raises:
+            UserError: If the file is missing, no checkpoint of UniEmo, or of another structure.
+        """
+        checkpoint = read_checkpoint(path)
+        self.on_load_checkpoint(checkpoint)
+        try:
+            self.load_state_dict(checkpoint["state_dict"])
+        except RuntimeError as error:
+            first = str(error).splitlines()[1].strip()
+            raise UserError(
+                f"checkpoint {path} is of a model with other settings ({first}); give its own"
+            ) from None
+
     @classmethod
     def from_checkpoint(cls, path: str | Path) -> Self:
         """Load a trained model from a checkpoint file, CLIP and head from where it was built.
@@ -534,39 +580,7 @@ class UniEmo(lightning.LightningModule):
         for name, kind in kinds.items():
             saved[name] = None if saved[name] is None else kind(**saved[name])
         saved["optimizer"] = OptimizerConfig()  # of no use to a trained model
-        module = cls(**{name: saved[name] for name in [*kinds, "optimizer", "seed"]})
-        module.on_load_checkpoint(checkpoint)
-        module.load_state_dict(checkpoint["state_dict"])
+        names = [*kinds, "optimizer", "understanding_epochs", "seed"]
+        module = cls(**{name: saved[name] for name in names})
+        module.restore(path)
         return module.eval()
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint file of UniEmo, tensors and plain types only.
-
-    Raises:
-        UserError: If it is missing, broken or another model's.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"checkpoint {path} does not exist; train first or give another path")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and torch raise a dozen kinds
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"checkpoint {path} cannot be read ({first}); give another") from error
-    if not isinstance(checkpoint, dict) or "names" not in checkpoint:
-        raise UserError(f"{path} is no checkpoint of UniEmo; give one that training wrote")
-    return checkpoint
-
-
-def build_space(feature_width: int, config: EmotionSpaceConfig) -> EmotionSpace:
-    """Build the empty emotion space that the settings name."""
-    match config.kind:
-        case "diagonal":
-            return DiagonalGaussian(feature_width)
-        case "tied":
-            return TiedGaussian(feature_width, config.rank, config.capacity)
-        case "mixture":
-            return Mixture(feature_width, config.modes, config.capacity)
-        case "stored":
-            return StoredFeatures(feature_width, config.jitter, config.capacity)

@@ -7,7 +7,14 @@ settings"; where a default differs from them it says so.
 from dataclasses import dataclass, field
 from typing import Literal
 
-from uniemo.fusion import Coefficients
+from uniemo.fusion import (
+    Coefficients,
+    DiagonalGaussian,
+    EmotionSpace,
+    Mixture,
+    StoredFeatures,
+    TiedGaussian,
+)
 from uniemo.understanding import QuerySets
 
 
@@ -86,6 +93,18 @@ class EmotionSpaceConfig:
     capacity: int = 1024
     """For all but ``diagonal``: rows of the training split looked at, per emotion."""
 
+    def build(self, feature_width: int) -> EmotionSpace:
+        """Build the empty emotion space for features of this width."""
+        match self.kind:
+            case "diagonal":
+                return DiagonalGaussian(feature_width)
+            case "tied":
+                return TiedGaussian(feature_width, self.rank, self.capacity)
+            case "mixture":
+                return Mixture(feature_width, self.modes, self.capacity)
+            case "stored":
+                return StoredFeatures(feature_width, self.jitter, self.capacity)
+
 
 @dataclass
 class LossWeights:
@@ -132,13 +151,17 @@ class StageRates:
 
 @dataclass
 class OptimizerConfig:
-    """AdamW, with a cosine after a warm-up in each of the two stages."""
+    """AdamW, with a cosine after a warm-up in each of a fit's two stages."""
 
     understanding: StageRates = field(default_factory=lambda: StageRates(visual=8e-6))
     """Rates of the understanding epochs (published)."""
 
     joint: StageRates = field(default_factory=lambda: StageRates(mappers=1e-3))
     """Rates of the joint epochs (published: the visual tower is frozen)."""
+
+    refresh: StageRates = field(default_factory=lambda: StageRates(queries=0.0))
+    """Rates of the epochs after the understanding epochs where there is no diffusion head: the last
+    refresh of the third phase, heads alone (ours)."""
 
     weight_decay_visual: float = 1e-3
     """Decay of the visual tower's weights; biases, norms and embeddings have none."""

@@ -151,6 +151,20 @@ def test_perceptual_distance_is_zero_between_equal_pictures_and_grows_with_noise
     assert distance[1] < 1e-6 < distance[2] < distance[3]
 
 
+def test_perceptual_network_gives_the_plain_vectors_in_the_same_run():
+    plain = efficientnet_lite0(32)
+    perceptual = PerceptualNetwork(plain)
+    image = torch.rand(11, 3, 20, 20, generator=torch.Generator().manual_seed(0))
+    expected = {plain.name: plain(image), perceptual.name: perceptual(image)}
+    runs = []
+    plain.network.conv_stem.register_forward_hook(lambda _, inputs, __: runs.append(len(inputs[0])))
+    found = perceptual.all_vectors(image)
+    assert sum(runs) == 11
+    assert found.keys() == expected.keys()
+    for name, vectors in found.items():
+        torch.testing.assert_close(vectors, expected[name])
+
+
 def test_fingerprints_change_with_any_byte_and_shape():
     tensor = torch.arange(6)
     names = {fingerprint(tensor), fingerprint(tensor.view(2, 3)), fingerprint(tensor + 1)}

@@ -121,6 +121,19 @@ def test_attention_maps_are_the_blocks_softmax_over_patches(make_clip, image):
     assert none.scene.shape == (3, 0, 4, 4)
 
 
+@pytest.mark.parametrize("queries", ["both", "scene", "object", "none"])
+def test_features_and_maps_of_one_run_are_those_of_two(make_clip, image, queries):
+    visual = make_clip().visual
+    chain = UnderstandingChain(visual, n_queries=3, queries=queries).eval()
+    with torch.no_grad():
+        expected = *chain(image), *chain.attention(image)
+        runs = []
+        visual.transformer.resblocks[0].register_forward_hook(lambda *_: runs.append(1))
+        features, maps = chain.features_and_attention(image)
+    assert len(runs) == 1
+    assert all(torch.equal(a, b) for a, b in zip((*features, *maps), expected, strict=True))
+
+
 @pytest.mark.parametrize("n_heads", [1, 4])
 def test_interactive_block_equals_torchs_multihead_attention(n_heads):
     torch.manual_seed(0)

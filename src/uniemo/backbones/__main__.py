@@ -1,7 +1,8 @@
 """Train the small backbones: ``python -m uniemo.backbones --stage clip``, or another stage.
 
 Every stage resumes from its newest checkpoint under ``--folder``; a finished stage is skipped.
-``clip`` and ``autoencoder`` do not depend on each other and may run side by side.
+``clip`` and ``autoencoder`` do not depend on each other and may run side by side. ``scores``
+measures the weights that lie in ``--weights`` and keeps nothing but its results there.
 """
 
 import argparse

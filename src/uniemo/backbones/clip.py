@@ -53,6 +53,8 @@ class ClipStage(Stage):
     are not each other's negatives: the loss ranges over the batch's different captions.
     """
 
+    large = 0.4
+
     mean: Tensor
     std: Tensor
     object_tokens: Tensor

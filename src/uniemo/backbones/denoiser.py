@@ -13,6 +13,7 @@ from uniemo.backbones.autoencoder import LATENT_CHANNELS
 from uniemo.backbones.captions import CONTEXT_LENGTH, PSEUDO_WORD, object_caption
 from uniemo.backbones.pictures import to_unit_range
 from uniemo.backbones.stage import Stage
+from uniemo.diffusion.pseudo_word import encode_with_words
 
 SCHEDULE = {
     "num_train_timesteps": 1000,
@@ -22,6 +23,9 @@ SCHEDULE = {
     "prediction_type": "v_prediction",
 }
 """Stable Diffusion's noise schedule, in every scheduler of ours."""
+
+MASK_WEIGHT = 2.0
+"""The loss of a latent pixel weighs 1 + this x the share of it that the object covers."""
 
 KINDS = {"blend": 0.4, "pair": 0.25, "object": 0.15, "scene": 0.1, "none": 0.1}
 """Share of each kind of caption: one blended word, both, one of them, or nothing (for guidance)."""
@@ -100,6 +104,38 @@ def text_encoder_from_clip(clip: Any, tokenizer: CLIPTokenizer) -> CLIPTextModel
     return encoder
 
 
+def velocity_loss(
+    unet: UNet2DConditionModel,
+    scheduler: DDPMScheduler,
+    latents: Tensor,
+    states: Tensor,
+    mask: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Return the squared velocity error, the object's place weighing more, and the plain one.
+
+    A velocity's target is sqrt(alpha-bar_t) e - sqrt(1 - alpha-bar_t) x (arXiv 2202.00512); noise e
+    and timestep t come from torch's global generator.
+
+    Args:
+        unet: Predicts velocities.
+        scheduler: The noise schedule.
+        latents: x [B, c, h, h].
+        states: Hidden states of the captions [B, T, W].
+        mask: Share of each latent pixel that the object covers [B, h, h].
+
+    Returns:
+        Two scalars.
+    """
+    noise = torch.randn_like(latents)
+    steps = scheduler.config.num_train_timesteps
+    time = torch.randint(0, steps, (len(latents),), device=latents.device)
+    noisy = scheduler.add_noise(latents, noise, time)
+    target = scheduler.get_velocity(latents, noise, time)
+    error = (unet(noisy, time, states).sample - target).square()  # [B, c, h, h]
+    weight = 1 + MASK_WEIGHT * mask[:, None]  # [B, 1, h, h]
+    return (weight * error).mean() / weight.mean(), error.mean()
+
+
 class DenoiserStage(Stage):
     """Text-to-image pretraining, the object's place weighing more than its ground.
 
@@ -107,7 +143,6 @@ class DenoiserStage(Stage):
         clip: The trained small CLIP, whose text tower the text encoder starts from.
         autoencoder: The trained, whitened autoencoder.
         tokenizer: Their tokenizer.
-        mask_weight: The loss of a latent pixel weighs 1 + ``mask_weight`` x its object share.
         **arguments: Of :class:`Stage`.
     """
 
@@ -118,7 +153,6 @@ class DenoiserStage(Stage):
         clip: nn.Module,
         autoencoder: AutoencoderKL,
         tokenizer: CLIPTokenizer,
-        mask_weight: float = 2.0,
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
@@ -127,7 +161,6 @@ class DenoiserStage(Stage):
         self.text_encoder = text_encoder_from_clip(clip, tokenizer)
         self.autoencoder = autoencoder.requires_grad_(False).eval()
         self.scheduler = DDPMScheduler(**SCHEDULE)
-        self.mask_weight = mask_weight
 
         objects = [object_caption(name) for name in OBJECT_NAMES]
         scenes = [words(name) for name in SCENE_NAMES]
@@ -191,31 +224,17 @@ class DenoiserStage(Stage):
         ):
             chosen = kind == names.index(name)
             tokens[chosen] = getattr(self, f"{name}_tokens")[row[chosen]]
-        words = self.blended(scene, object_)
-        place = tokens.eq(self.pseudo_word)[:, :, None]
-
-        def put_words(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-            return torch.where(place, words[:, None], output)
-
-        handle = self.text_encoder.get_input_embeddings().register_forward_hook(put_words)
-        try:
-            return self.text_encoder(tokens).last_hidden_state
-        finally:
-            handle.remove()
+        is_word = tokens == self.pseudo_word
+        return encode_with_words(self.text_encoder, tokens, is_word, self.blended(scene, object_))
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return the velocity error, the object's place weighing more."""
         with torch.no_grad():
             latents = self.autoencoder.encode(to_unit_range(batch["image"])).latent_dist.mode()
         states = self.encode_captions(batch["scene"], batch["object"])
-        noise = torch.randn_like(latents)
-        time = torch.randint(0, 1000, (len(latents),), device=latents.device)
-        noisy = self.scheduler.add_noise(latents, noise, time)
-        target = self.scheduler.get_velocity(latents, noise, time)
-        error = (self.unet(noisy, time, states).sample - target).square()  # [B, c, 16, 16]
-        weight = 1 + self.mask_weight * batch["mask"][:, None]
-        self.log("mse", error.mean(), prog_bar=True)
-        return (weight * error).mean() / weight.mean()
+        loss, error = velocity_loss(self.unet, self.scheduler, latents, states, batch["mask"])
+        self.log("mse", error, prog_bar=True)
+        return loss
 
 
 def save(stage: DenoiserStage, tokenizer: CLIPTokenizer, folder: Path) -> None:

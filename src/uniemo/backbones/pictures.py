@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES, compose
+from data_modules.emoscenes.compose import NEUTRAL_TONE
 
 SIZE = 64
 """Side of a picture in pixels."""
@@ -18,6 +19,10 @@ NO_SCENE = 0.15
 
 NO_OBJECT = 0.1
 """Share of pictures without an object, among those with a scene."""
+
+
+TONED = 0.5
+"""Share of pictures with a tone of brightness and colorfulness, as EmoScenes' pictures have."""
 
 
 class Pictures(Dataset[dict[str, Tensor]]):
@@ -44,12 +49,15 @@ class Pictures(Dataset[dict[str, Tensor]]):
         scene = -1 if rng.random() < NO_SCENE else int(rng.integers(len(SCENE_NAMES)))
         bare = scene >= 0 and rng.random() < NO_OBJECT
         object_ = -1 if bare else int(rng.integers(len(OBJECT_NAMES)))
+        tone = rng.random(2).tolist() if rng.random() < TONED else [NEUTRAL_TONE] * 2
         picture = compose(
             rng,
             SCENE_NAMES[scene] if scene >= 0 else None,
             OBJECT_NAMES[object_] if object_ >= 0 else None,
             size=SIZE,
             object_size=(0.5 if rng.random() < self.large else 0.35, 0.75),
+            brightness=tone[0],
+            colorfulness=tone[1],
         )
         mask = picture.mask.reshape(16, 4, 16, 4).mean((1, 3))
         return {

@@ -28,6 +28,7 @@ class Stage(lightning.LightningModule):
     """
 
     steps_per_epoch = 100
+    large = 0.7  # share of large objects in the pictures, of which shapes are learnt sooner
 
     def __init__(
         self, seed: int, steps: int, batch_size: int, learning_rate: float, warmup: int = 200
@@ -70,7 +71,8 @@ class Stage(lightning.LightningModule):
         """Return the pictures of the next hundred steps, this process's share."""
         share = self.steps_per_epoch * self.batch_size // self.trainer.world_size
         number = self.trainer.current_epoch * self.trainer.world_size + self.trainer.global_rank
-        return loader(self.seed, number * share, share, self.batch_size // self.trainer.world_size)
+        batch_size = self.batch_size // self.trainer.world_size
+        return loader(self.seed, number * share, share, batch_size, self.large)
 
 
 def run(stage: Stage, folder: Path, processes: int = 1) -> None:

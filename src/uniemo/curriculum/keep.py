@@ -1,10 +1,12 @@
-"""Which checkpoints a fit keeps, and where."""
+"""Which checkpoints a fit keeps, where, and how a later phase finds them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+
+from uniemo.errors import UserError
 
 if TYPE_CHECKING:
     from uniemo.module import UniEmo
@@ -55,3 +57,17 @@ class LastCheckpoint(ModelCheckpoint):
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         )
+
+
+def phase_result(folder: Path, phase: str, name: str) -> Path:
+    """Return a file that a phase has written.
+
+    Raises:
+        UserError: If it is not there.
+    """
+    path = folder / phase / name
+    if not path.is_file():
+        raise UserError(
+            f"{path} does not exist; run phase {phase} first (make train PHASE={phase})"
+        )
+    return path

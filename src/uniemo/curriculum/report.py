@@ -41,9 +41,8 @@ class Report(Callback):
         for group, _, parameter in trained_parameters(module):
             counts[group] = counts.get(group, 0) + parameter.numel()
         for group, count in counts.items():
-            when = [
-                s for s in ("understanding", "joint") if getattr(getattr(module.rates, s), group)
-            ]
+            stages = ("understanding", module.last_stage)
+            when = [s for s in stages if getattr(getattr(module.rates, s), group)]
             table.add_row(f"{group} (trained: {', '.join(when) or 'never'})", f"{count:,}")
         if module.head is not None:
             frozen = sum(p.numel() for p in module.head.parameters())

@@ -24,6 +24,37 @@ class TokenizedPrompt(NamedTuple):
     is_word: list[bool]
 
 
+def encode_with_words(
+    text_encoder: CLIPTextModel, ids: Tensor, is_word: Tensor, words: Tensor
+) -> Tensor:
+    """Read tokens, with a word embedding of each image's own in the place of some of them.
+
+    Args:
+        text_encoder: CLIP text encoder.
+        ids: Token ids [B, T]; those in a word's place are not read.
+        is_word: Where the words stand [B, T] bool, any number of places in an image.
+        words: Word embeddings [B, W], in the space of the text encoder's token embeddings.
+
+    Returns:
+        Hidden states [B, T, W], after the final layer norm, differentiable with respect to the
+        words.
+    """
+    caller = threading.get_ident()
+
+    def replace_words(_module: nn.Module, _inputs: object, embedded: Tensor) -> Tensor:
+        if threading.get_ident() != caller:  # another thread's prompt passes the same module
+            return embedded
+        word = words.to(embedded)[:, None]  # [B, 1, W]
+        return torch.where(is_word[..., None], word, embedded)  # [B, T, W]
+
+    # transformers' CLIPTextModel takes no embeddings, so they are replaced where they arise.
+    hook = text_encoder.get_input_embeddings().register_forward_hook(replace_words)
+    try:
+        return text_encoder(ids).last_hidden_state  # [B, T, W]
+    finally:
+        hook.remove()
+
+
 class PromptEncoder:
     """Turns prompts, with or without a pseudo-word, into the text encoder's hidden states.
 
@@ -88,20 +119,7 @@ class PromptEncoder:
         device = self.text_encoder.device
         ids = torch.tensor([tokens.ids for tokens in tokenized], device=device)  # [B, T]
         is_word = torch.tensor([tokens.is_word for tokens in tokenized], device=device)  # [B, T]
-        caller = threading.get_ident()
-
-        def replace_words(_module: nn.Module, _inputs: object, embedded: Tensor) -> Tensor:
-            if threading.get_ident() != caller:  # another thread's prompt passes the same module
-                return embedded
-            word = words.to(embedded)[:, None]  # [B, 1, W]
-            return torch.where(is_word[..., None], word, embedded)  # [B, T, W]
-
-        # transformers' CLIPTextModel takes no embeddings, so they are replaced where they arise.
-        hook = self.text_encoder.get_input_embeddings().register_forward_hook(replace_words)
-        try:
-            return self.text_encoder(ids).last_hidden_state  # [B, T, W]
-        finally:
-            hook.remove()
+        return encode_with_words(self.text_encoder, ids, is_word, words)
 
     def tokenize(self, prompt: str) -> TokenizedPrompt:
         """Tokenise a prompt once and remember it; every placeholder takes one token.

@@ -2,18 +2,15 @@
 
 import argparse
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Fabric, LightningDataModule, Trainer
-from lightning.pytorch.cli import LightningArgumentParser
 from rich.console import Console
 from rich.progress import track
 
-from uniemo.configs import Parser, find_config
-from uniemo.diffusion import SamplingConfig, StableDiffusion, latent_fingerprint
+from uniemo.diffusion import StableDiffusion, latent_fingerprint
 from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
 from uniemo.evaluation.figures import read_curves
@@ -27,12 +24,16 @@ from uniemo.evaluation.generation import (
 from uniemo.evaluation.judges import fit_judge, published_emotion_probe
 from uniemo.evaluation.painters import ImageFolder, painted_by_model, painted_by_prompt
 from uniemo.evaluation.report import Report, print_table, read_filtered
-from uniemo.evaluation.settings import EvaluationConfig, Protocol
-from uniemo.evaluation.tables import Library, Reconstruction
-from uniemo.evaluation.understanding import evaluate_understanding, linear_probe_accuracy
+from uniemo.evaluation.settings import Protocol
+from uniemo.evaluation.tables import Library, Look, Reconstruction, diffusion_view
+from uniemo.evaluation.understanding import (
+    evaluate_understanding,
+    frozen_clip,
+    linear_probe_accuracy,
+)
 from uniemo.evaluation.yardsticks import build_networks
+from uniemo.experiment import Experiment
 from uniemo.module import UniEmo
-from uniemo.sources import resolve
 
 PHASES = ("joint", "generate", "finetune")
 
@@ -66,92 +67,17 @@ def main(arguments: list[str]) -> None:
     known, overrides = parser.parse_known_args(arguments)
     if sum(map(bool, (known.ckpt, known.images, known.calibrate))) > 1:
         raise UserError("give one of --ckpt, --images and --calibrate")
-    setting = read_setting(known.experiment, overrides)
+    experiment = Experiment.read(known.experiment, overrides, "uniemo eval")
     if known.images:
-        evaluate_folder(setting, Path(known.images), known.protocol)
+        evaluate_folder(experiment, Path(known.images), known.protocol)
     elif known.calibrate:
-        evaluate_baseline(setting, known.protocol)
+        evaluate_baseline(experiment, known.protocol)
     else:
-        checkpoint = Path(known.ckpt) if known.ckpt else newest_checkpoint(setting.folder)
-        evaluate_checkpoint(setting, checkpoint, known.protocol)
+        checkpoint = Path(known.ckpt) if known.ckpt else newest_checkpoint(experiment.folder)
+        evaluate_checkpoint(experiment, checkpoint, known.protocol)
 
 
 # --- What is asked for ----------------------------------------------------------------------------
-
-
-@dataclass
-class Setting:
-    """An experiment as the evaluation needs it."""
-
-    config: Any
-    parser: LightningArgumentParser
-    evaluation: EvaluationConfig
-    sampling: SamplingConfig
-    device: torch.device
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the experiment's runs."""
-        return Path(self.config.runs, self.config.experiment)
-
-    @property
-    def cache(self) -> Path:
-        """The folder of what is computed once."""
-        return Path(self.evaluation.cache).expanduser()
-
-    def data(self, view: tuple[int, Any, Any], image_size: int | None) -> Any:
-        """Build the data module for a CLIP's view (size, mean, deviation) and pictures' side H."""
-        arguments = self.config.data.init_args
-        arguments.clip_size, arguments.clip_mean, arguments.clip_std = view
-        arguments.diffusion_size, arguments.seed = image_size, self.config.seed_everything
-        data = self.parser.instantiate_classes(self.config).data
-        data.prepare_data()
-        data.setup("fit")
-        data.setup("test")
-        return data
-
-    def head(self) -> StableDiffusion:
-        """Load the experiment's Stable Diffusion.
-
-        Raises:
-            UserError: If the experiment has none.
-        """
-        diffusion = self.config.model.diffusion
-        if diffusion is None:
-            raise UserError("the experiment has no diffusion head; set model.diffusion.source")
-        return StableDiffusion(resolve(diffusion.source), diffusion.dtype).to(self.device)
-
-
-def read_setting(experiment: str, overrides: list[str]) -> Setting:
-    """Read an experiment's file and the flags after it.
-
-    Args:
-        experiment: A file, or the name of one that comes with the package.
-        overrides: ``--key value`` pairs.
-
-    Raises:
-        UserError: If the file or a key is wrong.
-    """
-    path = find_config(experiment)
-    parser = Parser(prog="uniemo eval", allow_abbrev=False)
-    parser.add_argument("--config", action="config")
-    parser.add_argument("--experiment", default="experiment")
-    parser.add_argument("--phase", default="joint")
-    parser.add_argument("--runs", default="runs")
-    parser.add_argument("--seed_everything", type=int, default=0)
-    parser.add_class_arguments(UniEmo, "model", instantiate=False)
-    parser.add_subclass_arguments(LightningDataModule, "data", required=True, fail_untyped=False)
-    parser.add_class_arguments(Trainer, "trainer", instantiate=False, fail_untyped=False)
-    parser.add_class_arguments(EvaluationConfig, "eval", instantiate=False)
-    config = parser.parse_args(["--config", str(path), *overrides])
-    accelerator = config.trainer.accelerator
-    return Setting(
-        config,
-        parser,
-        EvaluationConfig(**config.eval.as_dict()),
-        SamplingConfig(**config.model.sampling.as_dict()),
-        Fabric(accelerator=accelerator, devices=1).device,
-    )
 
 
 def newest_checkpoint(folder: Path) -> Path:
@@ -169,62 +95,67 @@ def newest_checkpoint(folder: Path) -> Path:
 # --- What is evaluated ----------------------------------------------------------------------------
 
 
-def evaluate_checkpoint(setting: Setting, checkpoint: Path, protocol: Protocol) -> dict[str, Any]:
+def evaluate_checkpoint(
+    experiment: Experiment, checkpoint: Path, protocol: Protocol
+) -> dict[str, Any]:
     """Evaluate a trained model: understanding, queries and generation.
 
     The third phase loads no diffusion head: what is painted then comes from the joint phase's
     checkpoint beside it, if there is one.
     """
-    module = UniEmo.from_checkpoint(checkpoint).to(setting.device)
+    module = UniEmo.from_checkpoint(checkpoint).to(experiment.device)
     joint = checkpoint.parent.parent / "joint" / "best.ckpt"
     painter, source = module, checkpoint
     if module.head is None and joint.is_file():
-        painter, source = UniEmo.from_checkpoint(joint).to(setting.device), joint
-    data = setting.data(module.clip_view, painter.image_size)
-    read = evaluate_understanding(module, data, setting.device)
+        painter, source = UniEmo.from_checkpoint(joint).to(experiment.device), joint
+    data = experiment.data(module.clip_view, painter.image_size)
+    read = evaluate_understanding(module, data, experiment.device)
+    clip = frozen_clip(module, experiment.device)
+    bench = None
+    if painter.head is not None:
+        bench = Bench(experiment, data, painter.head, [clip])
     read.understanding["linear_probe"] = linear_probe_accuracy(
-        module, data, setting.cache, setting.device
+        clip, Library(data, experiment.cache, experiment.device)
     )
-    metrics = headings(setting, str(checkpoint), module.seed, protocol)
+    metrics = headings(experiment, str(checkpoint), module.seed, protocol)
     metrics["understanding"] = read.understanding
     result = None
-    if painter.head is not None:
-        bench = Bench(setting, data, painter.head)
-        n, size = setting.evaluation.n_images, setting.evaluation.batch_size
-        batches = painted_by_model(painter, n, size, setting.sampling)
+    if bench is not None:
+        n, size = experiment.evaluation.n_images, experiment.evaluation.batch_size
+        batches = painted_by_model(painter, n, size, experiment.sampling)
         result = bench.evaluate(batches, torch.full((N_EMOTIONS,), n), protocol)
         metrics["generation"] = {"checkpoint": str(source)} | result.numbers
     metrics["queries"] = read.queries
     report = Report(metrics, *describe(data), examples=read.examples)
-    report.curves = {p: read_curves(setting.folder / p / "metrics.csv") for p in PHASES}
-    report.filtered = read_filtered(setting.folder / "generate")
-    return finish(setting, setting.folder / "eval", report, data, result)
+    report.curves = {p: read_curves(experiment.folder / p / "metrics.csv") for p in PHASES}
+    report.filtered = read_filtered(experiment.folder / "generate")
+    return finish(experiment, experiment.folder / "eval", report, data, result)
 
 
-def evaluate_folder(setting: Setting, images: Path, protocol: Protocol) -> dict[str, Any]:
+def evaluate_folder(experiment: Experiment, images: Path, protocol: Protocol) -> dict[str, Any]:
     """Evaluate pictures that lie in a folder, by the yardsticks of the experiment's data."""
-    head = setting.head()
-    folder = ImageFolder(images, setting.evaluation.n_images, head.image_size)
-    data = setting.data(view_of(head), head.image_size)
-    batches = folder.batches(setting.evaluation.batch_size)
-    result = Bench(setting, data, head).evaluate(batches, folder.counts, protocol)
-    metrics = headings(setting, str(images), None, protocol) | {"generation": result.numbers}
-    target = setting.folder / "eval" / images.resolve().name
-    return finish(setting, target, Report(metrics, *describe(data)), data, result)
+    head = experiment.head()
+    folder = ImageFolder(images, experiment.evaluation.n_images, head.image_size)
+    data = experiment.data(view_of(head), head.image_size)
+    batches = folder.batches(experiment.evaluation.batch_size)
+    result = Bench(experiment, data, head).evaluate(batches, folder.counts, protocol)
+    metrics = headings(experiment, str(images), None, protocol) | {"generation": result.numbers}
+    target = experiment.folder / "eval" / images.resolve().name
+    return finish(experiment, target, Report(metrics, *describe(data)), data, result)
 
 
-def evaluate_baseline(setting: Setting, protocol: Protocol) -> dict[str, Any]:
+def evaluate_baseline(experiment: Experiment, protocol: Protocol) -> dict[str, Any]:
     """Evaluate Stable Diffusion alone with EmoGen's baseline prompt: the calibration."""
-    head = setting.head()
-    data = setting.data(view_of(head), head.image_size)
-    n, size = setting.evaluation.n_images, setting.evaluation.batch_size
-    seed = setting.config.seed_everything
-    batches = painted_by_prompt(head, n, size, setting.sampling, seed)
-    result = Bench(setting, data, head).evaluate(batches, torch.full((N_EMOTIONS,), n), protocol)
-    source = f'{setting.config.model.diffusion.source}, "an image of {{emotion}}"'
-    metrics = headings(setting, source, seed, protocol) | {"generation": result.numbers}
+    head = experiment.head()
+    data = experiment.data(view_of(head), head.image_size)
+    n, size = experiment.evaluation.n_images, experiment.evaluation.batch_size
+    seed = experiment.seed
+    batches = painted_by_prompt(head, n, size, experiment.sampling, seed)
+    result = Bench(experiment, data, head).evaluate(batches, torch.full((N_EMOTIONS,), n), protocol)
+    source = f'{experiment.config.model.diffusion.source}, "an image of {{emotion}}"'
+    metrics = headings(experiment, source, seed, protocol) | {"generation": result.numbers}
     report = Report(metrics, *describe(data))
-    return finish(setting, setting.folder / "eval" / "calibration", report, data, result)
+    return finish(experiment, experiment.folder / "eval" / "calibration", report, data, result)
 
 
 def view_of(head: StableDiffusion) -> tuple[int, list[float], list[float]]:
@@ -236,35 +167,42 @@ class Bench:
     """The yardsticks for one data set and one VAE.
 
     Args:
-        setting: The experiment.
+        experiment: The experiment.
         data: Its data module.
         head: The head whose VAE every picture of the system passes.
+        also: Looks at the data that others will need, to be read in the same passes.
     """
 
-    def __init__(self, setting: Setting, data: Any, head: StableDiffusion) -> None:
-        self.setting = setting
+    def __init__(
+        self, experiment: Experiment, data: Any, head: StableDiffusion, also: Sequence[Look] = ()
+    ) -> None:
+        self.experiment = experiment
         self.data = data
-        config, device = setting.evaluation, setting.device
+        config, device = experiment.evaluation, experiment.device
         networks = build_networks(config, head.image_size, device)
-        self.library = Library(data, setting.cache, device, view=f"{head.image_size} px")
         through_vae = Reconstruction(
-            lambda image: head.decode(head.encode(image * 2 - 1, 64), 64),
+            lambda image: head.decode(head.encode(image * 2 - 1)),
             latent_fingerprint(head.vae, head.image_size, "reconstruction"),
         )
-        read, limit = self.library.table, config.n_reconstructed
-        self.training = read(networks.judge, "train")
-        self.testing = read(networks.judge, "test")
-        self.reconstructed = read(networks.judge, "test", through_vae)
-        validation = read(networks.judge, "val").joined(read(networks.judge, "val", through_vae))
+        view, read = diffusion_view(head.image_size), Library(data, experiment.cache, device).tables
+        crisp = Look(networks.judge, view)
+        decoded = crisp._replace(reconstruction=through_vae)
+        some = decoded._replace(limit=config.n_reconstructed)
+        distances = Look(networks.distances, view)
+        self.training, softened, *_ = read([crisp, some, *also], "train")
+        validation, validation_decoded, *_ = read([crisp, decoded, *also], "val")
+        self.testing, self.reconstructed, self.reference, *_ = read(
+            [crisp, decoded, distances, *also], "test"
+        )
         emotion = None
         if config.emotion_weights is not None:
             emotion = published_emotion_probe(config.emotion_weights)
         judge = fit_judge(
             networks.judge,
-            self.training.joined(read(networks.judge, "train", through_vae, limit)),
-            validation,
+            self.training.joined(softened),
+            validation.joined(validation_decoded),
             len(data.scene_names),
-            setting.cache,
+            experiment.cache,
             emotion,
         )
         self.yardsticks = Yardsticks(
@@ -280,17 +218,16 @@ class Bench:
             counts: How many of each emotion it will yield, [8] long.
             protocol: Whether to add the published scripts' variants.
         """
-        reference = self.library.table(self.yardsticks.distances, "test")
         evaluation = GenerationEvaluation(
             self.yardsticks,
             self.training,
             self.testing,
-            reference,
+            self.reference,
             counts,
             protocol == "published",
-            self.setting.device,
+            self.experiment.device,
         )
-        steps = -(-int(counts.sum()) // self.setting.evaluation.batch_size)
+        steps = -(-int(counts.sum()) // self.experiment.evaluation.batch_size)
         for painted in track(batches, "Generated pictures", total=steps, transient=True):
             evaluation.update(painted)
         result = evaluation.compute()
@@ -306,10 +243,12 @@ class Bench:
 # --- What comes out -------------------------------------------------------------------------------
 
 
-def headings(setting: Setting, source: str, seed: int | None, protocol: str) -> dict[str, Any]:
+def headings(
+    experiment: Experiment, source: str, seed: int | None, protocol: str
+) -> dict[str, Any]:
     """Return the first keys of ``metrics.json``."""
     return {
-        "experiment": setting.config.experiment,
+        "experiment": experiment.name,
         "checkpoint": source,
         "seed": seed,
         "protocol": protocol,
@@ -326,7 +265,7 @@ def describe(data: Any) -> tuple[str, bool]:
 
 
 def finish(
-    setting: Setting, folder: Path, report: Report, data: Any, result: GenerationResult | None
+    experiment: Experiment, folder: Path, report: Report, data: Any, result: GenerationResult | None
 ) -> dict[str, Any]:
     """Write ``metrics.json`` and ``report.html``, print the table; return the metrics."""
     if result is not None:

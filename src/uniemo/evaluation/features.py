@@ -20,6 +20,7 @@ from uniemo.metrics import LPIPSEmbedding, perceptual_embedding
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 N_PLACES = 365
+CPU_BATCH = 8  # pictures in a CPU's caches: EfficientNet-Lite0 then takes 0.6 of the time of 96
 
 
 class PictureNetwork(nn.Module):
@@ -72,7 +73,20 @@ class PictureNetwork(nn.Module):
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor:
         """Return the vectors [B, F] float32 of pictures [B, 3, H, H], in [0, 1] or uint8."""
-        return self.network(self.prepare(image)).float()
+        return torch.cat([self.network(part).float() for part in self.parts(image)])
+
+    def parts(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Prepare pictures [B, 3, H, H] and cut them into as many as the device best runs at once.
+
+        A picture's vectors do not depend on the others, beyond rounding.
+        """
+        prepared = self.prepare(image)
+        size = CPU_BATCH if prepared.device.type == "cpu" else max(len(prepared), 1)
+        return prepared.split(size)
+
+    def all_vectors(self, image: Tensor) -> dict[str, Tensor]:
+        """Return by name all vectors [B, F] that one run on pictures [B, 3, H, H] gives."""
+        return {self.name: self(image)}
 
     @property
     def fingerprint(self) -> str:
@@ -117,6 +131,7 @@ def efficientnet_lite0(size: int = 128) -> PictureNetwork:
         raise UserError(f"{path} is no EfficientNet-Lite0; reinstall the package that brings it")
     network.load_state_dict(dict(zip(ours, weights.values(), strict=True)))
     network.reset_classifier(0)
+    network.to(memory_format=torch.channels_last)  # its depthwise layers: 0.65 of the time on a CPU
     half = (0.5, 0.5, 0.5)
     return PictureNetwork(
         network, f"EfficientNet-Lite0 (ImageNet), {size} px", network.num_features, size, half, half
@@ -259,16 +274,26 @@ class PerceptualNetwork(PictureNetwork):
         half, size = (0.5, 0.5, 0.5), plain.size
         name = f"perceptual distance of {plain.name}, unlearnt (not LPIPS)"
         super().__init__(plain.network, name, 0, size, half, half)
+        self.plain_name = plain.name
         self.to(plain.mean.device)
         self.width = self(torch.zeros(1, 3, size, size)).shape[1]
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor:
         """Return the vectors [B, F] of pictures [B, 3, H, H] in [0, 1] or uint8."""
-        maps = self.network.forward_intermediates(  # type: ignore[operator]
-            self.prepare(image), intermediates_only=True
-        )
-        return perceptual_embedding(maps, [torch.ones(m.shape[1], device=m.device) for m in maps])
+        return self.all_vectors(image)[self.name]
+
+    @torch.no_grad()
+    def all_vectors(self, image: Tensor) -> dict[str, Tensor]:
+        """Return its own vectors [B, F] and the plain network's [B, 1280]."""
+        network: Any = self.network
+        own, plain = [], []
+        for part in self.parts(image):
+            last, maps = network.forward_intermediates(part)
+            ones = [torch.ones(m.shape[1], device=m.device) for m in maps]
+            own.append(perceptual_embedding(maps, ones))
+            plain.append(network.forward_head(last).float())
+        return {self.plain_name: torch.cat(plain), self.name: torch.cat(own)}
 
 
 class LPIPSNetwork(PictureNetwork):

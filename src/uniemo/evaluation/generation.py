@@ -51,11 +51,12 @@ class Yardsticks:
     """Classifiers of objects and of scenes, logits; None for the judge's own probes."""
 
     def features(self, image: Tensor) -> dict[str, Tensor]:
-        """Return each network's vectors of pictures [B, 3, H, H], reading none twice."""
-        networks = {network.name: network for network in (
-            self.judge.network, self.distances, self.semantic
-        )}  # fmt: skip
-        return {name: network(image) for name, network in networks.items()}
+        """Return all networks' vectors of pictures [B, 3, H, H] by name, running none twice."""
+        found = self.perceptual.all_vectors(image)  # may hold another's: it runs on the same layers
+        for network in (self.judge.network, self.distances, self.semantic):
+            if network.name not in found:
+                found |= network.all_vectors(image)
+        return found
 
 
 class Shown(NamedTuple):
@@ -145,7 +146,7 @@ class GenerationEvaluation:
             kernel.update(distances[emotion == e], real=False)
         semantic = features[sticks.semantic.name]
         self.semantic.update(semantic, emotion)
-        perceptual = sticks.perceptual(image)
+        perceptual = features[sticks.perceptual.name]
         self.diversity.update(perceptual, emotion)
         if self.published is not None:
             self.published.update(semantic, perceptual, painted)

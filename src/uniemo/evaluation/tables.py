@@ -4,7 +4,7 @@ Legend: N pictures, F feature width, O object names, H side of the diffusion vie
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -39,9 +39,25 @@ class Reconstruction(NamedTuple):
     fingerprint: str
 
 
-def diffusion_pictures(batch: Batch) -> Tensor:
-    """Return a batch's diffusion view in [0, 1]: [B, 3, H, H]."""
-    return batch["diffusion_image"] / 2 + 0.5
+class View(NamedTuple):
+    """How pictures are taken out of a batch, and a name of it; part of a table's name."""
+
+    name: str
+    pictures: Callable[[Batch], Tensor]  # -> [B, 3, H, H] in [0, 1]
+
+
+def diffusion_view(side: int) -> View:
+    """Return a batch's diffusion view, pictures of H = ``side`` pixels."""
+    return View(f"{side} px", lambda batch: batch["diffusion_image"] / 2 + 0.5)
+
+
+class Look(NamedTuple):
+    """What a network is to see of a split."""
+
+    network: PictureNetwork
+    view: View
+    reconstruction: Reconstruction | None = None  # done to the pictures before; None for nothing
+    limit: int | None = None  # at most so many pictures, evenly spread over the split; None for all
 
 
 @dataclass(frozen=True)
@@ -52,51 +68,57 @@ class Library:
         data: The data module.
         cache: Folder of the tables.
         device: Where the work is done; the networks must be there.
-        pictures: Takes pictures in [0, 1] out of a batch.
-        view: Name of what ``pictures`` returns; part of a table's name.
     """
 
     data: Any
     cache: Path
     device: torch.device
-    pictures: Callable[[Batch], Tensor] = diffusion_pictures
-    view: str = "diffusion"
 
-    def table(
-        self,
-        network: PictureNetwork,
-        split: str,
-        reconstruction: Reconstruction | None = None,
-        limit: int | None = None,
-    ) -> FeatureTable:
-        """Read a split's real pictures with a network.
+    def tables(self, looks: Sequence[Look], split: str) -> list[FeatureTable]:
+        """Read a split's real pictures; one pass over them serves all looks that are not on disk.
 
         Args:
-            network: The network.
+            looks: Who is to see what.
             split: "train", "val" or "test".
-            reconstruction: What is done to the pictures before; None for nothing.
-            limit: At most so many pictures, evenly spread over the split; None for all.
+
+        Returns:
+            A table for each look.
         """
         n = len(self.data.annotations(split).emotion)
-        step = 1 if limit is None else max(-(-n // limit), 1)
-        kind = "as it is" if reconstruction is None else reconstruction.fingerprint
-        parts = [network.fingerprint, self.data.fingerprint(split), self.view, kind, str(step)]
-        path = self.cache / f"features-{fingerprint(*parts)}.safetensors"
-        if path.is_file():
-            return FeatureTable(**load_file(path))
+        steps = [1 if look.limit is None else max(-(-n // look.limit), 1) for look in looks]
+        paths = [self._path(look, split, step) for look, step in zip(looks, steps, strict=True)]
+        asked = zip(paths, looks, steps, strict=True)
+        missing = {path: (look, step) for path, look, step in asked if not path.is_file()}
+        if missing:
+            self._read(missing, split, n)
+        return [FeatureTable(**load_file(path)) for path in paths]
 
-        loader = self.data.plain_dataloader(split, list(range(0, n, step)))
-        what = "Reading" if reconstruction is None else "Reconstructing and reading"
-        rows = []
-        for batch in track(loader, f"{what} {split} pictures", total=len(loader), transient=True):
-            image = self.pictures(batch).to(self.device)
-            if reconstruction is not None:
-                image = reconstruction.function(image)
-            labels = (batch["emotion"], batch["scene"], batch["objects"], batch["index"])
-            rows.append((network(image).cpu(), *labels))
-        table = FeatureTable(*(torch.cat(column) for column in zip(*rows, strict=True)))
-        save_whole(table._asdict(), path)
-        return table
+    def _path(self, look: Look, split: str, step: int) -> Path:
+        made = look.reconstruction
+        kind = "as it is" if made is None else made.fingerprint
+        data = self.data.fingerprint(split)
+        name = fingerprint(look.network.fingerprint, data, look.view.name, kind, str(step))
+        return self.cache / f"features-{name}.safetensors"
+
+    def _read(self, missing: dict[Path, tuple[Look, int]], split: str, n: int) -> None:
+        """Make the missing tables, each of every ``step``-th of the split's n pictures."""
+        rows = sorted({row for _, step in missing.values() for row in range(0, n, step)})
+        loader = self.data.plain_dataloader(split, rows)
+        parts: dict[Path, list[FeatureTable]] = {path: [] for path in missing}
+        for batch in track(loader, f"Reading {split} pictures", total=len(loader), transient=True):
+            for path, (look, step) in missing.items():
+                mine = batch["index"] % step == 0  # [B]
+                if not mine.any():
+                    continue
+                image = look.view.pictures(batch)[mine].to(self.device)
+                if look.reconstruction is not None:
+                    image = look.reconstruction.function(image)
+                labels = (batch["emotion"], batch["scene"], batch["objects"], batch["index"])
+                features = look.network(image).cpu()  # [B, F]
+                parts[path].append(FeatureTable(features, *(column[mine] for column in labels)))
+        for path, tables in parts.items():
+            columns = zip(*tables, strict=True)
+            save_whole(FeatureTable(*(torch.cat(column) for column in columns))._asdict(), path)
 
 
 def fingerprint(*parts: str | Tensor) -> str:

@@ -23,7 +23,7 @@ from uniemo.batch import Batch
 from uniemo.emotions import N_EMOTIONS, POLARITY
 from uniemo.evaluation.features import PictureNetwork
 from uniemo.evaluation.probes import fit_linear_probe
-from uniemo.evaluation.tables import Library
+from uniemo.evaluation.tables import Library, Look, View
 from uniemo.metrics import PointingGame, bootstrap_interval
 from uniemo.module import UniEmo
 from uniemo.sources import resolve
@@ -111,17 +111,21 @@ def evaluate_understanding(
     loader = data.test_dataloader()
     for batch in track(loader, "Reading test pictures", total=len(loader), transient=True):
         image, emotion = batch["clip_image"].to(device), batch["emotion"].to(device)
-        probability = module.read(image).logits.float().softmax(dim=1)  # [B, C]
+        looked_at = truth is not None or len(examples) < n_examples
+        if looked_at:
+            features, attention = module.chain.features_and_attention(image)
+        else:
+            features = module.chain(image)
+        logits = module.interpret(features).logits
+        probability = logits.float().softmax(dim=1)  # [B, C]
         seen = probability.argmax(dim=1)  # [B]
         metrics.update(probability, emotion)
         polarity_accuracy.update(polarity[seen], polarity[emotion])
         targets.append(emotion.cpu())
         predictions.append(seen.cpu())
-        if truth is not None or len(examples) < n_examples:
+        if looked_at:
             # The set's feature is the mean over its query tokens, so its map is theirs too.
-            maps = {
-                n: m.float().mean(dim=1) for n, m in module.chain.attention(image)._asdict().items()
-            }
+            maps = {n: m.float().mean(dim=1) for n, m in attention._asdict().items()}
             box = _boxes(truth, batch).to(device)  # [B, 4]
             shown = box[:, 0].isfinite()  # [B]
             for name, metric in pointing.items():
@@ -148,17 +152,8 @@ def evaluate_understanding(
     return UnderstandingResult(understanding, _query_numbers(pointing), examples)
 
 
-def linear_probe_accuracy(module: UniEmo, data: Any, cache: Path, device: torch.device) -> float:
-    """Return the test accuracy of a linear probe on frozen CLIP's own image features.
-
-    The baseline of the understanding: the same pretrained CLIP, nothing of it trained.
-
-    Args:
-        module: The model; it tells which CLIP.
-        data: The data module.
-        cache: Folder of the features.
-        device: Where the work is done.
-    """
+def frozen_clip(module: UniEmo, device: torch.device) -> Look:
+    """Return a look at the CLIP view with the pretrained CLIP of a model, nothing of it trained."""
     config = module.clip_config
     clip = load_clip(resolve(config.model), config.pretrained)
     mean, std = (torch.tensor(values)[:, None, None] for values in (clip.mean, clip.std))
@@ -166,14 +161,21 @@ def linear_probe_accuracy(module: UniEmo, data: Any, cache: Path, device: torch.
     network = PictureNetwork(
         visual, config.model, visual.proj.shape[1], clip.image_size, clip.mean, clip.std
     )
-    library = Library(
-        data,
-        cache,
-        device,
-        pictures=lambda batch: batch["clip_image"] * std + mean,
-        view=f"CLIP {clip.image_size}",
-    )
-    train, val, test = (library.table(network.to(device), s) for s in ("train", "val", "test"))
+    view = View(f"CLIP {clip.image_size}", lambda batch: batch["clip_image"] * std + mean)
+    return Look(network.to(device), view)
+
+
+def linear_probe_accuracy(clip: Look, library: Library) -> float:
+    """Return the test accuracy of a linear probe on frozen CLIP's own image features.
+
+    The baseline of the understanding.
+
+    Args:
+        clip: See :func:`frozen_clip`.
+        library: Reads the data set.
+    """
+    train, val, test = (library.tables([clip], split)[0] for split in ("train", "val", "test"))
+    device = library.device
     probe = fit_linear_probe(
         train.features.to(device), train.emotion, N_EMOTIONS, (val.features, val.emotion)
     )

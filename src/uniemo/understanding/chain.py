@@ -96,15 +96,7 @@ class UnderstandingChain(nn.Module):
         Returns:
             fe, fs and fo, each [B, D].
         """
-        tokens, scene = self._first_stage(image)
-        scene = self.scene_queries(scene, tokens)  # [B, Q, D]
-        scene_feature = self.scene_queries.feature(scene, tokens)  # [B, D]
-        tokens, scene, objects = self._second_stage(tokens, scene)
-        objects = self.object_queries(objects, tokens)  # [B, Q, D]
-        object_feature = self.object_queries.feature(objects, tokens)  # [B, D]
-        tokens, _, _ = self._stage(2, tokens, scene, objects)
-        emotion_feature, _ = self.visual._pool(tokens)  # LN(class) [B, D]
-        return Features(emotion_feature, scene_feature, object_feature)
+        return self._read(image)[0]
 
     def attention(self, image: Tensor) -> AttentionMaps:
         """Return the two interactive blocks' attention over the patches, mean over heads.
@@ -115,22 +107,31 @@ class UnderstandingChain(nn.Module):
         Returns:
             Maps at the resolution of the patches, [B, Q, gh, gw] each.
         """
-        tokens, scene = self._first_stage(image)
-        scene_map = self.scene_queries.attention(scene, tokens)  # [B, Q, gh * gw]
-        scene = self.scene_queries(scene, tokens)  # [B, Q, D]
-        tokens, _, objects = self._second_stage(tokens, scene)
-        object_map = self.object_queries.attention(objects, tokens)  # [B, Q, gh * gw]
+        return self.features_and_attention(image)[1]
+
+    def features_and_attention(self, image: Tensor) -> tuple[Features, AttentionMaps]:
+        """Return what :meth:`forward` and :meth:`attention` return, in one run."""
+        features, at_scene, at_object = self._read(image)
+        scene_map = self.scene_queries.attention(*at_scene)  # [B, Q, gh * gw]
+        object_map = self.object_queries.attention(*at_object)  # [B, Q, gh * gw]
         grid = self.visual.grid_size
-        return AttentionMaps(scene_map.unflatten(-1, grid), object_map.unflatten(-1, grid))
+        maps = AttentionMaps(scene_map.unflatten(-1, grid), object_map.unflatten(-1, grid))
+        return features, maps
 
-    def _first_stage(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return [class, patches] [B, T, D] and scene queries [B, Q, D] after layer L1."""
-        tokens = self.visual._embeds(image)  # [B, T, D]
-        return self._stage(0, tokens, self.scene_queries.start(tokens))
-
-    def _second_stage(self, tokens: Tensor, scene: Tensor) -> tuple[Tensor, ...]:
-        """Return [class, patches], scene and object queries after layer L2."""
-        return self._stage(1, tokens, scene, self.object_queries.start(tokens))
+    def _read(self, image: Tensor) -> tuple[Features, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Return the features, and the queries and tokens that enter the two interactive blocks."""
+        tokens = self.visual._embeds(image)  # [class, patches] [B, T, D]
+        tokens, scene = self._stage(0, tokens, self.scene_queries.start(tokens))
+        at_scene = scene, tokens  # after layer L1
+        scene = self.scene_queries(scene, tokens)  # [B, Q, D]
+        scene_feature = self.scene_queries.feature(scene, tokens)  # [B, D]
+        tokens, scene, objects = self._stage(1, tokens, scene, self.object_queries.start(tokens))
+        at_object = objects, tokens  # after layer L2
+        objects = self.object_queries(objects, tokens)  # [B, Q, D]
+        object_feature = self.object_queries.feature(objects, tokens)  # [B, D]
+        tokens, _, _ = self._stage(2, tokens, scene, objects)
+        emotion_feature, _ = self.visual._pool(tokens)  # LN(class) [B, D]
+        return Features(emotion_feature, scene_feature, object_feature), at_scene, at_object
 
     def _stage(self, number: int, *sequences: Tensor) -> tuple[Tensor, ...]:
         """Run one third of the layers over the joined sequences [B, *, D]; return them apart."""

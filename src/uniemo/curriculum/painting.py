@@ -1,0 +1,164 @@
+"""The generate phase's first half: paint what was asked for, and write it down.
+
+Legend: B images of a batch.
+"""
+
+import json
+import time
+from dataclasses import asdict
+from hashlib import file_digest
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING, Any
+
+import pyarrow
+import torch
+from lightning import Trainer
+from lightning.pytorch.callbacks import BasePredictionWriter
+from pyarrow import parquet
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torchvision.io import encode_png
+
+from uniemo.curriculum.requests import Request, build_requests, finished
+from uniemo.curriculum.settings import GenerateConfig, PoolConfig
+from uniemo.emotions import EMOTIONS
+from uniemo.fusion import Condition
+
+if TYPE_CHECKING:
+    from uniemo.module import UniEmo
+
+
+def image_path(emotion: int, index: int) -> str:
+    """Return where an image lies within the phase's folder."""
+    name = EMOTIONS[emotion]
+    return f"image/{name}/{name}_{index:06d}.png"
+
+
+def plan(module: "UniEmo", config: GenerateConfig, checkpoint: Path, folder: Path) -> list[Request]:
+    """Return all requests, and clear the folder of images that answer other ones.
+
+    Args:
+        module: The model that will paint.
+        config: How many, and how.
+        checkpoint: The weights that will paint.
+        folder: The phase's folder. ``request.json`` in it says what its images answer.
+    """
+    sampling = module.sampling
+    alone = PoolConfig(sampling.guidance_scale, sampling.num_inference_steps)
+    pools = config.pools or [alone]
+    with checkpoint.open("rb") as file:
+        weights = file_digest(file, "sha256").hexdigest()
+    asked = {
+        "weights": weights,
+        "seed": module.seed,
+        "n_images": config.n_images,
+        "pools": [asdict(pool) for pool in pools],
+        "scheduler": sampling.scheduler,
+        "batch_size": sampling.batch_size,
+        "prompt": module.diffusion_config.prompt,
+    }
+    note = folder / "request.json"
+    answered = json.loads(note.read_text("utf-8")) if note.is_file() else None
+    if answered != asked:
+        if answered is not None:
+            print(f"The images in {folder} answer another request; painting anew", flush=True)
+        if folder.is_dir():
+            rmtree(folder)
+        write_whole(note, (json.dumps(asked, indent=1) + "\n").encode())
+    for part in folder.rglob("*.part"):  # what an interrupted run was writing
+        part.unlink(missing_ok=True)
+    return build_requests(config.n_images, pools, sampling.batch_size)
+
+
+class ImageWriter(BasePredictionWriter):
+    """Write each batch of images as PNG files, then a table of what is on them.
+
+    The table's appearance is what makes a batch count as finished.
+
+    Args:
+        folder: The phase's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("batch")
+        self.folder = folder
+        self.progress = Progress(
+            TextColumn("Painting"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f} of {task.total:,.0f} images, {task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+
+    def on_predict_epoch_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+        """Show what this rank has to do."""
+        dataloader: Any = trainer.predict_dataloaders
+        total = sum(len(request.emotion) for request in dataloader.dataset)
+        self.task = self.progress.add_task("", total=total, rate="")
+        self.started, self.painted = time.monotonic(), 0
+        if trainer.is_global_zero:
+            self.progress.start()
+
+    def on_predict_epoch_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+        """Leave the line as it is."""
+        self.progress.stop()
+
+    def write_on_batch_end(
+        self,
+        trainer: Trainer,
+        module: "UniEmo",  # type: ignore[override]
+        prediction: tuple[Tensor, Condition],
+        batch_indices: Any,
+        batch: Request,
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        """Write one batch."""
+        image, condition = prediction
+        grey = (image * 255).round().to(torch.uint8).cpu()  # [B, 3, H, H]
+        emotion, index = batch.emotion.tolist(), batch.index.tolist()
+        paths = [image_path(*pair) for pair in zip(emotion, index, strict=True)]
+        for path, picture in zip(paths, grey, strict=True):
+            write_whole(self.folder / path, encode_png(picture).numpy().tobytes())
+        rows = {
+            "image": paths,
+            "target": emotion,
+            "index": index,
+            "seed": [module.seed] * len(paths),
+            "guidance_scale": [float(batch.guidance_scale)] * len(paths),
+            "num_inference_steps": [int(batch.num_inference_steps)] * len(paths),
+            "scene": named(condition.scene, module.scene_names),
+            "object": named(condition.object, module.object_names),
+            "alpha_scene": condition.alpha_scene.float().tolist(),
+            "alpha_object": condition.alpha_object.float().tolist(),
+        }
+        write_table(finished(self.folder, batch.number), pyarrow.table(rows))
+        self.painted += len(paths)
+        rate = self.painted / (time.monotonic() - self.started)
+        self.progress.update(self.task, completed=self.painted, rate=f"{rate:.1f} images/s")
+
+
+def read_painted(folder: Path, requests: list[Request]) -> pyarrow.Table:
+    """Return what was painted, one row per image, emotion by emotion."""
+    tables = [parquet.read_table(finished(folder, request.number)) for request in requests]
+    return pyarrow.concat_tables(tables).sort_by([("target", "ascending"), ("index", "ascending")])
+
+
+def named(index: Tensor, names: list[str]) -> list[str | None]:
+    """Return the names of indices [B]; None for what has no name."""
+    return [names[i] if 0 <= i < len(names) else None for i in index.tolist()]
+
+
+def write_table(path: Path, table: pyarrow.Table) -> None:
+    """Write a Parquet file that appears whole or not at all."""
+    buffer = pyarrow.BufferOutputStream()
+    parquet.write_table(table, buffer)
+    write_whole(path, buffer.getvalue().to_pybytes())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)

@@ -1,0 +1,93 @@
+"""Which images the generate phase asks for, batch by batch.
+
+A batch is always asked for whole and in the same composition, on whatever rank and in whatever run,
+so that an interrupted run ends with the very bytes of an undisturbed one.
+
+Legend: B images of a batch.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import lightning
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from uniemo.curriculum.settings import PoolConfig
+from uniemo.emotions import N_EMOTIONS
+
+
+class Request(NamedTuple):
+    """One batch of images to paint."""
+
+    number: int  # of the batch
+    emotion: Tensor  # [B] long
+    index: Tensor  # [B] long, number of the image within its emotion
+    guidance_scale: float
+    num_inference_steps: int
+
+
+def build_requests(n_images: int, pools: list[PoolConfig], batch_size: int) -> list[Request]:
+    """Return the batches that make ``n_images`` of every emotion.
+
+    Within an emotion the first images belong to the first pool, and so on.
+
+    Args:
+        n_images: Images per emotion, of all pools together.
+        pools: At least one.
+        batch_size: Images per batch; the last of a pool may be smaller.
+    """
+    requests: list[Request] = []
+    shares = torch.tensor([0.0, *(pool.share for pool in pools)], dtype=torch.float64).cumsum(0)
+    edges = (shares / shares[-1] * n_images).round().long().tolist()
+    for pool, start, stop in zip(pools, edges[:-1], edges[1:], strict=True):
+        emotion = torch.arange(N_EMOTIONS).repeat_interleave(stop - start)
+        index = torch.arange(start, stop).repeat(N_EMOTIONS)
+        for part in zip(emotion.split(batch_size), index.split(batch_size), strict=True):
+            if len(part[0]):
+                request = Request(
+                    len(requests), *part, pool.guidance_scale, pool.num_inference_steps
+                )
+                requests.append(request)
+    return requests
+
+
+def finished(folder: Path, number: int) -> Path:
+    """Return the file that says what is on the images of a batch; there once all of them are."""
+    return folder / "painted" / f"{number:06d}.parquet"
+
+
+class _Pending(IterableDataset[Request]):
+    """What one rank has still to paint; of no sampler, so Lightning leaves it alone."""
+
+    def __init__(self, requests: list[Request]) -> None:
+        self.requests = requests
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def __iter__(self) -> Iterator[Request]:
+        return iter(self.requests)
+
+
+class Requests(lightning.LightningDataModule):
+    """The requests that are not finished yet, dealt to the ranks by their numbers.
+
+    Args:
+        requests: All of them.
+        folder: The phase's folder.
+    """
+
+    def __init__(self, requests: list[Request], folder: Path) -> None:
+        super().__init__()
+        self.requests = requests
+        self.folder = folder
+
+    def predict_dataloader(self) -> DataLoader[Request]:
+        """Return this rank's requests."""
+        assert self.trainer is not None  # Lightning set it
+        own = self.requests[self.trainer.global_rank :: self.trainer.world_size]
+        pending = [r for r in own if not finished(self.folder, r.number).is_file()]
+        return DataLoader(_Pending(pending), batch_size=None)

@@ -1,0 +1,275 @@
+"""The generate phase's second half: look at every image, filter, write the pool down.
+
+The pool is a folder in EmoSet's layout whose ``train.json`` lists the kept images. Its
+``manifest.parquet`` says of every image what it was made from, how it scored, and why it was kept
+or not.
+
+Legend: N images of the pool, M real ones, V validation pictures, E width of CLIP's image features,
+H side of an image.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow
+import torch
+from PIL import Image
+from rich.progress import track
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+from torchvision.utils import make_grid, save_image
+
+from uniemo.curriculum.painting import named, write_table, write_whole
+from uniemo.emotions import EMOTIONS, N_EMOTIONS
+from uniemo.evaluation.painters import ImageFolder
+from uniemo.evaluation.probes import fit_linear_probe
+from uniemo.evaluation.tables import FeatureTable, Library
+from uniemo.evaluation.understanding import frozen_clip
+from uniemo.filtering import (
+    Candidates,
+    Reason,
+    Reference,
+    Selection,
+    calibrate_temperature,
+)
+
+if TYPE_CHECKING:
+    from uniemo.module import UniEmo
+
+BATCH = 64  # images read at once
+SHEET = 12  # images of each emotion on a contact sheet
+
+
+class Seen(NamedTuple):
+    """What frozen CLIP and the trained understanding see in N images; on the CPU."""
+
+    features: Tensor  # [N, E] of the frozen CLIP
+    logits: Tensor  # [N, C] of the trained understanding
+    scene: Tensor  # [N] long, the scene that is read; -1 without names
+    object: Tensor  # [N] long, the object that is read
+    brightness: Tensor  # [N] in [0, 1], mean grey level
+    colorfulness: Tensor  # [N] in [0, 1], mean saturation (chroma / greatest channel)
+
+
+class Eye:
+    """Frozen CLIP and the trained understanding, looking at pictures together.
+
+    Args:
+        module: The trained model.
+        data: The data module.
+        cache: Folder for features of real pictures.
+        device: Where the work is done.
+    """
+
+    def __init__(self, module: "UniEmo", data: Any, cache: Path, device: torch.device) -> None:
+        self.clip = frozen_clip(module, device)
+        self.module = module.to(device).eval()
+        self.data = data
+        self.device = device
+        self.library = Library(data, cache, device)
+
+    def real(self, split: str) -> FeatureTable:
+        """Return frozen CLIP's features of a split's pictures."""
+        return self.library.tables([self.clip], split)[0]
+
+    @torch.inference_mode()
+    def validation_logits(self) -> tuple[Tensor, Tensor]:
+        """Return the understanding's logits [V, C] of the validation split, and the labels [V]."""
+        batches = [
+            (self.module(batch["clip_image"].to(self.device)).float().cpu(), batch["emotion"])
+            for batch in self.data.plain_dataloader("val")
+        ]
+        logits, labels = (torch.cat(column) for column in zip(*batches, strict=True))
+        return logits, labels
+
+    @torch.inference_mode()
+    def look(self, paths: list[Path]) -> Seen:
+        """Look at images on disk."""
+        rows = []
+        steps = -(-len(paths) // BATCH)
+        for image in track(read_images(paths), "Reading the images", total=steps, transient=True):
+            image = image.to(self.device)
+            reading = self.module.read(self.clip.network.prepare(image))
+            bases = (self.module.scene_base, self.module.object_base)
+            queries = (reading.scene, reading.object)
+            names = [
+                base.retrieve(query) if len(base.supported) else torch.full((len(query),), -1)
+                for base, query in zip(bases, queries, strict=True)
+            ]
+            high, low = image.amax(dim=1), image.amin(dim=1)  # [B, H, H]
+            saturation = (high - low) / high.clamp(min=1e-6)
+            tones = image.mean(dim=(1, 2, 3)), saturation.mean(dim=(1, 2))
+            rows.append(
+                tuple(
+                    t.cpu()
+                    for t in (self.clip.network(image), reading.logits.float(), *names, *tones)
+                )
+            )
+        return Seen(*(torch.cat(column) for column in zip(*rows, strict=True)))
+
+
+def read_images(paths: list[Path]) -> Iterator[Tensor]:
+    """Yield images [B, 3, H, H] in [0, 1]."""
+    for start in range(0, len(paths), BATCH):
+        pictures = []
+        for path in paths[start : start + BATCH]:
+            with Image.open(path) as opened:
+                pictures.append(F.pil_to_tensor(opened.convert("RGB")))
+        yield torch.stack(pictures).float() / 255
+
+
+class Examined(NamedTuple):
+    """A pool as the filter wants it."""
+
+    seen: Seen
+    candidates: Candidates
+    reference: Reference
+
+
+def examine(
+    module: "UniEmo",
+    data: Any,
+    painted: pyarrow.Table,
+    folder: Path,
+    verifier: str,
+    cache: Path,
+    device: torch.device,
+) -> Examined:
+    """Look at a pool, at the real images it is held against, and calibrate the verifier.
+
+    Args:
+        module: The trained model.
+        data: The data module.
+        painted: One row per image: ``image`` (path in ``folder``, or absolute), ``target``, and
+            optionally ``scene`` and ``object``, the names it was made from.
+        folder: The pool's folder.
+        verifier: "understanding" or "clip_probe".
+        cache: Folder for features of real pictures.
+        device: Where the work is done.
+    """
+    eye = Eye(module, data, cache, device)
+    seen = eye.look([folder / path for path in painted["image"].to_pylist()])
+    train = eye.real("train")
+    if verifier == "clip_probe":
+        val = eye.real("val")
+        probe = fit_linear_probe(
+            train.features, train.emotion, N_EMOTIONS, (val.features, val.emotion)
+        )
+        logits, held_out, labels = probe(seen.features), probe(val.features), val.emotion
+    else:
+        logits, (held_out, labels) = seen.logits, eye.validation_logits()
+    reference = Reference(train.features, train.emotion, calibrate_temperature(held_out, labels))
+    target = torch.tensor(painted["target"].to_pylist())
+    # An image counts to the scene and object that are seen on it.
+    return Examined(
+        seen, Candidates(seen.features, logits, target, seen.scene, seen.object), reference
+    )
+
+
+def write_pool(
+    painted: pyarrow.Table, examined: Examined, selection: Selection, module: "UniEmo", folder: Path
+) -> None:
+    """Write a filtered pool down.
+
+    Args:
+        painted: As in :func:`examine`.
+        examined: What was seen.
+        selection: What was decided.
+        module: Tells the names of scenes and objects.
+        folder: Takes ``manifest.parquet``, EmoSet's layout, ``kept.png`` and ``refused.png``.
+    """
+    seen, scores = examined.seen, selection.scores
+    columns = {
+        "read_scene": named(seen.scene, module.scene_names),
+        "read_object": named(seen.object, module.object_names),
+        "confidence": scores.confidence.tolist(),
+        "agrees": scores.agrees.tolist(),
+        "realism": scores.realism.tolist(),
+        "nearest_cosine": scores.nearest_cosine.tolist(),
+        "reason": selection.reason_names(),
+    }
+    manifest = painted
+    for name, column in columns.items():
+        manifest = manifest.append_column(name, pyarrow.array(column))
+    write_layout(manifest, seen, module, folder)
+    write_table(folder / "manifest.parquet", manifest)
+    target = examined.candidates.target
+    for name, wanted in (("kept", selection.kept), ("refused", ~selection.kept)):
+        write_sheet(manifest, target, wanted, folder, folder / f"{name}.png")
+
+
+def write_layout(manifest: pyarrow.Table, seen: Seen, module: "UniEmo", folder: Path) -> None:
+    """Write ``info.json``, the kept images' annotations and ``train.json``.
+
+    A scene or an object is annotated only where the name read on the image is the one that it was
+    made from; what the two disagree on would teach L_S and L_O errors.
+    """
+    names = {"emotion": EMOTIONS, "scene": module.scene_names, "object": module.object_names}
+    info = {
+        key: {
+            "label2idx": {name: index for index, name in enumerate(values)},
+            "idx2label": {str(index): name for index, name in enumerate(values)},
+        }
+        for key, values in names.items()
+    }
+    write_json(folder / "info.json", info)
+    listed = []
+    for i, row in enumerate(manifest.to_pylist()):
+        if row["reason"] != Reason.KEPT.name.lower():
+            continue
+        emotion, image_id = EMOTIONS[row["target"]], Path(row["image"]).stem
+        annotation: dict[str, Any] = {
+            "image_id": image_id,
+            "emotion": emotion,
+            "brightness": round(float(seen.brightness[i]), 3),
+            "colorfulness": round(float(seen.colorfulness[i]), 3),
+        }
+        if row["read_scene"] is not None and row.get("scene") == row["read_scene"]:
+            annotation["scene"] = row["read_scene"]
+        if row["read_object"] is not None and row.get("object") == row["read_object"]:
+            annotation["object"] = [row["read_object"]]
+        path = f"annotation/{emotion}/{image_id}.json"
+        write_json(folder / path, annotation)
+        listed.append([emotion, image_id, row["image"], path])
+    write_json(folder / "train.json", listed)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file that appears whole or not at all."""
+    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def write_sheet(
+    manifest: pyarrow.Table, target: Tensor, wanted: Tensor, folder: Path, path: Path
+) -> None:
+    """Write a contact sheet: a row of images per emotion, evenly spread over the wanted ones."""
+    names, rows = manifest["image"].to_pylist(), []
+    for emotion in range(N_EMOTIONS):
+        own = ((target == emotion) & wanted).nonzero()[:, 0].tolist()
+        own = own[:: max(len(own) // SHEET, 1)][:SHEET]
+        images = [image for i in own for image in read_images([folder / names[i]])]
+        rows.append(torch.cat(images) if images else None)
+    shapes = [row.shape[1:] for row in rows if row is not None]
+    if not shapes:
+        return
+    sheet = torch.ones(N_EMOTIONS, SHEET, *shapes[0])
+    for place, row in zip(sheet, rows, strict=True):
+        if row is not None:
+            place[: len(row)] = row
+    part = path.with_name(path.stem + ".part.png")
+    save_image(make_grid(sheet.flatten(0, 1), nrow=SHEET, padding=2), part)
+    part.replace(path)
+
+
+def pool_of_folder(images: Path) -> pyarrow.Table:
+    """Return the rows of a folder ``<emotion>/*.png|jpg``, by absolute paths."""
+    files = ImageFolder(images, per_emotion=2**31, size=1).files
+    return pyarrow.table(
+        {
+            "image": [str(path.resolve()) for _, _, path in files],
+            "target": [emotion for emotion, _, _ in files],
+            "index": [index for _, index, _ in files],
+        }
+    )

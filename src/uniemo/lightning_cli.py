@@ -1,0 +1,107 @@
+"""Lightning's command line around :class:`uniemo.module.UniEmo`."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning import LightningDataModule, Trainer
+from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from uniemo.configs import Parser
+from uniemo.curriculum.generate import generate
+from uniemo.curriculum.keep import BEST, BestCheckpoint, LastCheckpoint, phase_result
+from uniemo.curriculum.report import Report
+from uniemo.experiment import add_groups
+from uniemo.module import UniEmo
+
+
+class UniEmoCLI(LightningCLI):
+    """Lightning's command line around :class:`UniEmo` and any data module.
+
+    ``experiment``, ``phase`` and ``runs`` name the folder of a run, which takes checkpoints, logs,
+    pictures and the configuration.
+    """
+
+    def __init__(self, args: list[str]) -> None:
+        super().__init__(
+            UniEmo,
+            LightningDataModule,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=0,
+            trainer_defaults={"num_sanity_val_steps": 0},
+            parser_class=Parser,
+            args=args,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Name the run, and tell the data module what the model's CLIP wants to see."""
+        add_groups(parser)
+        parser.link_arguments("seed_everything", "model.seed")
+        parser.link_arguments("seed_everything", "data.init_args.seed")
+        parser.link_arguments("model.understanding_epochs", "data.init_args.crop_epochs")
+        for i, key in enumerate(("clip_size", "clip_mean", "clip_std")):
+            parser.link_arguments(
+                "model.clip_view",
+                f"data.init_args.{key}",
+                compute_fn=lambda view, i=i: view[i],
+                apply_on="instantiate",
+            )
+        parser.link_arguments(
+            "model.image_size", "data.init_args.diffusion_size", apply_on="instantiate"
+        )
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the configuration as it was given: a checkpoint restores weights, not settings."""
+
+    @property
+    def experiment_folder(self) -> Path:
+        """The folder of all phases."""
+        return Path(self._get(self.config, "runs"), self._get(self.config, "experiment"))
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.experiment_folder / self._get(self.config, "phase")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Build the trainer with the run's loggers, checkpoints and report."""
+        config = self._get(self.config_init, "trainer")
+        if self.subcommand != "fit":
+            self.save_config_callback = None  # it would write where the command was given
+        if self.subcommand == "fit" and not config.get("fast_dev_run"):
+            folder = self.folder
+            if config.get("logger") in (None, True):
+                kwargs["logger"] = [
+                    CSVLogger(folder, name=None, version=""),
+                    TensorBoardLogger(folder, name=None, version=""),
+                ]
+            given = config.get("callbacks") or []
+            kwargs["callbacks"] = [
+                *given,
+                BestCheckpoint(folder),
+                LastCheckpoint(folder),
+                LearningRateMonitor("step"),
+                Report(folder),
+            ]
+            if config.get("enable_progress_bar") in (None, True):
+                kwargs["callbacks"].append(RichProgressBar(leave=True))
+            kwargs["default_root_dir"] = str(folder)
+        else:
+            kwargs["logger"] = config.get("logger") or False
+        if self.subcommand == "predict":
+            kwargs["enable_progress_bar"] = False  # the images are counted instead
+        return super().instantiate_trainer(**kwargs)
+
+    def predict(
+        self, model: UniEmo, datamodule: Any, ckpt_path: str | None = None, **_: Any
+    ) -> None:
+        """Run the generate phase, from the joint phase's best checkpoint if none is given."""
+        checkpoint = Path(ckpt_path or phase_result(self.experiment_folder, "joint", BEST))
+        config = self._get(self.config_init, "generate")
+        folder = self.experiment_folder / "generate"
+        cache = Path(self._get(self.config_init, "eval").cache).expanduser()
+        generate(self.trainer, model, datamodule, checkpoint, config, folder, cache)

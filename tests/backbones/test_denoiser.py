@@ -1,0 +1,129 @@
+import copy
+from typing import Any
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from diffusers import DDPMScheduler
+from torch import Tensor, nn
+from transformers import CLIPTokenizer
+
+from uniemo.backbones import denoiser
+from uniemo.backbones.denoiser import MASK_WEIGHT, SCHEDULE, DenoiserStage, velocity_loss
+from uniemo.diffusion import StableDiffusion
+
+SCENE = torch.tensor([3, -1, 0, 7, 3, 3, -1, 11])
+OBJECT = torch.tensor([5, 5, -1, 9, 63, 0, 1, -1])
+
+
+@pytest.fixture
+def stage(
+    monkeypatch: pytest.MonkeyPatch,
+    clip: open_clip.CLIP,
+    head: StableDiffusion,
+    tokenizer: CLIPTokenizer,
+) -> DenoiserStage:
+    monkeypatch.setattr(denoiser, "build_unet", lambda: head.unet.requires_grad_(True))
+    return DenoiserStage(
+        clip, head.vae, tokenizer, seed=0, steps=4, batch_size=8, learning_rate=1e-3
+    )
+
+
+class Given(nn.Module):
+    """Embeddings worked out beforehand, in the place of a table."""
+
+    def __init__(self, embedded: Tensor) -> None:
+        super().__init__()
+        self.embedded = embedded
+
+    def forward(self, _ids: Tensor) -> Tensor:
+        return self.embedded
+
+
+def test_captions_equal_embeddings_with_the_blended_words_put_in_by_hand(
+    stage: DenoiserStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Tensor] = {}
+    blended = stage.blended
+
+    def keep_words(scene: Tensor, object_: Tensor) -> Tensor:
+        seen["words"] = blended(scene, object_)
+        return seen["words"]
+
+    monkeypatch.setattr(stage, "blended", keep_words)
+    handle = stage.text_encoder.register_forward_pre_hook(
+        lambda _module, inputs: seen.update(ids=inputs[0])
+    )
+    states = stage.encode_captions(SCENE, OBJECT)
+    handle.remove()
+    weights = torch.randn_like(states)
+    table: Any = stage.text_encoder.get_input_embeddings()
+    (gradient,) = torch.autograd.grad((states * weights).sum(), table.weight, retain_graph=True)
+
+    is_word = seen["ids"] == stage.pseudo_word
+    assert 0 < is_word.any(1).sum() < len(SCENE)  # this draw holds blended and other captions
+    embedded = torch.stack(
+        [
+            torch.stack([word if here else row for row, here in zip(rows, places, strict=True)])
+            for word, rows, places in zip(
+                seen["words"], table.weight[seen["ids"]], is_word, strict=True
+            )
+        ]
+    )  # [B, T, W]
+    plain = copy.deepcopy(stage.text_encoder)
+    plain.set_input_embeddings(Given(embedded))
+    expected = plain(seen["ids"]).last_hidden_state
+    (expected_gradient,) = torch.autograd.grad((expected * weights).sum(), table.weight)
+    assert torch.equal(states, expected)
+    torch.testing.assert_close(gradient, expected_gradient)
+
+
+def test_blended_word_is_a_weighted_sum_of_the_mean_embeddings_of_the_parts(
+    stage: DenoiserStage,
+) -> None:
+    words = stage.blended(SCENE, OBJECT).detach()
+    table: Any = stage.text_encoder.get_input_embeddings()
+    low, high = denoiser.BLEND
+    for word, scene, object_ in zip(words, SCENE.tolist(), OBJECT.tolist(), strict=True):
+        ids = [
+            part[index]
+            for part, index in zip(stage.parts, (object_, scene), strict=True)
+            if index >= 0
+        ]
+        means = torch.stack([table.weight[torch.tensor(i)].mean(0) for i in ids]).detach()
+        weights = torch.linalg.lstsq(means.T, word[:, None]).solution[:, 0]
+        torch.testing.assert_close(weights @ means, word)
+        assert ((weights > low - 1e-4) & (weights < high + 1e-4)).all()
+
+
+def test_checkpoint_holds_the_three_networks_and_no_buffer_of_captions(
+    stage: DenoiserStage,
+) -> None:
+    names = stage.state_dict()
+    assert {name.partition(".")[0] for name in names} == {"unet", "text_encoder", "autoencoder"}
+    own = {name for name, _ in stage.named_buffers() if "." not in name}
+    assert own == {f"{kind}_tokens" for kind in denoiser.KINDS}
+
+
+class Nothing(nn.Module):
+    """A U-Net that predicts 0."""
+
+    def forward(self, noisy: Tensor, _time: Tensor, _states: Tensor) -> Any:
+        return type("Output", (), {"sample": torch.zeros_like(noisy)})
+
+
+def test_velocity_loss_weighs_the_object_as_the_closed_form_says() -> None:
+    scheduler = DDPMScheduler(**SCHEDULE)
+    latents, mask = torch.randn(3, 8, 4, 4), torch.rand(3, 4, 4)
+    torch.manual_seed(5)
+    loss, error = velocity_loss(Nothing(), scheduler, latents, torch.zeros(3, 16, 16), mask)
+
+    torch.manual_seed(5)
+    noise, time = torch.randn_like(latents).numpy(), torch.randint(0, 1000, (3,)).numpy()
+    root = np.linspace(SCHEDULE["beta_start"] ** 0.5, SCHEDULE["beta_end"] ** 0.5, 1000)
+    kept = np.cumprod(1 - root**2)[time][:, None, None, None]
+    squared = (np.sqrt(kept) * noise - np.sqrt(1 - kept) * latents.numpy()) ** 2
+    weight = np.broadcast_to(1 + MASK_WEIGHT * mask.numpy()[:, None], squared.shape)
+    np.testing.assert_allclose(error, squared.mean(), rtol=1e-4)
+    np.testing.assert_allclose(loss, np.average(squared, weights=weight), rtol=1e-4)

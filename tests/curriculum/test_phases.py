@@ -1,0 +1,227 @@
+"""The three phases through the real command line, on tiny files."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pyarrow import parquet
+
+from data_modules import EmoSetDataModule
+from tests.conftest import settings
+from uniemo.emotions import EMOTIONS
+
+EXPERIMENT = str(Path(__file__).parents[2] / "experiments/emoset.yaml")
+N_IMAGES = 4
+
+
+def command(
+    tiny_files: dict[str, Path], runs: Path, phase: str, **changes: Any
+) -> tuple[list[str], dict[str, str]]:
+    """Return the command that runs a phase, and its environment."""
+    overrides = settings(
+        tiny_files,
+        **{
+            "runs": runs,
+            "model.understanding_epochs": 1,
+            "model.model.dropout": 0.0,
+            "model.sampling.batch_size": 5,
+            "trainer.max_epochs": 2,
+            "trainer.precision": "32-true",
+            "trainer.log_every_n_steps": 1,
+            "generate.n_images": N_IMAGES,
+            "eval.cache": tiny_files["cache"],
+            # Untrained weights paint noise that no threshold would pass.
+            "generate.filter.confidence_threshold": 0,
+            "generate.filter.realism_threshold": 0,
+            "generate.filter.neighbours": 1,
+            "generate.filter.duplicate_cosine": 1.0,
+            "generate.filter.duplicate_quantile": "null",
+            "finetune.epochs": 1,
+        }
+        | changes,
+    )
+    arguments = ["train", "--experiment", EXPERIMENT, "--phase", phase, *overrides]
+    return [sys.executable, "-m", "uniemo.cli", *arguments], {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def run(tiny_files: dict[str, Path], runs: Path, phase: str, **changes: Any) -> str:
+    """Run a phase to its end; return what it prints."""
+    arguments, environment = command(tiny_files, runs, phase, **changes)
+    done = subprocess.run(
+        arguments, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The experiment's folder after ``train``, all phases in one go."""
+    runs = tmp_path_factory.mktemp("whole")
+    run(tiny_files, runs, "all")
+    return runs / "emoset"
+
+
+@pytest.fixture
+def after_joint(whole: Path, tmp_path: Path) -> Path:
+    """Another runs folder in which the joint phase alone is done."""
+    shutil.copytree(whole / "joint", tmp_path / "runs/emoset/joint")
+    return tmp_path / "runs"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file of a folder, by its path in it."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def pictures(folder: Path) -> np.ndarray:
+    """Return all images of a generate phase in the order of their names."""
+    return np.stack([np.asarray(Image.open(p), float) for p in sorted(folder.rglob("image/*/*"))])
+
+
+def test_every_phase_writes_what_the_next_one_needs(whole: Path):
+    for phase, name in [
+        ("joint", "best.ckpt"),
+        ("generate", "train.json"),
+        ("finetune", "best.ckpt"),
+    ]:
+        assert (whole / phase / name).is_file()
+        assert (whole / phase / "done").is_file()
+    finetuned = torch.load(whole / "finetune/best.ckpt", weights_only=True)
+    assert finetuned["hyper_parameters"]["diffusion"] is None
+    assert finetuned["hyper_parameters"]["start_from"].endswith("joint/best.ckpt")
+
+
+def test_the_manifest_tells_of_every_image_what_it_is_and_why_it_was_kept(whole: Path):
+    manifest = parquet.read_table(whole / "generate/manifest.parquet").to_pylist()
+    assert len(manifest) == N_IMAGES * len(EMOTIONS)
+    assert {(row["target"], row["index"]) for row in manifest} == {
+        (emotion, index) for emotion in range(len(EMOTIONS)) for index in range(N_IMAGES)
+    }
+    for row in manifest:
+        assert (whole / "generate" / row["image"]).is_file()
+        assert 0 <= row["confidence"] <= 1
+        assert 0 <= row["alpha_scene"] <= 1
+        assert row["seed"] == 0
+    kept = {row["image"] for row in manifest if row["reason"] == "kept"}
+    assert kept
+    listed = json.loads((whole / "generate/train.json").read_text())
+    assert {row[2] for row in listed} == kept
+    wrong = [row for row in manifest if not row["agrees"]]
+    assert all(row["reason"] == "wrong_emotion" for row in wrong)
+
+
+def test_the_data_module_reads_the_pool(whole: Path, tmp_path: Path):
+    data = EmoSetDataModule(str(whole / "generate"), clip_size=16, diffusion_size=8, num_workers=0,
+                            cache_dir=str(tmp_path))  # fmt: skip
+    batch = next(iter(data.plain_dataloader("train")))
+    listed = json.loads((whole / "generate/train.json").read_text())
+    assert [EMOTIONS[e] for e in batch["emotion"].tolist()] == [row[0] for row in listed]
+
+
+def test_an_annotated_name_is_the_one_painted_and_read(whole: Path):
+    for row in parquet.read_table(whole / "generate/manifest.parquet").to_pylist():
+        image = Path(row["image"])
+        path = whole / "generate/annotation" / image.parent.name / f"{image.stem}.json"
+        if row["reason"] != "kept":
+            assert not path.exists()
+            continue
+        annotation = json.loads(path.read_text())
+        same = row["scene"] is not None and row["scene"] == row["read_scene"]
+        assert annotation.get("scene") == (row["scene"] if same else None)
+
+
+def test_a_killed_generation_ends_with_the_bytes_of_an_undisturbed_one(
+    tiny_files, whole, after_joint
+):
+    folder = after_joint / "emoset/generate"
+    arguments, environment = command(tiny_files, after_joint, "generate")
+    process = subprocess.Popen(
+        arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 300
+    while len(list(folder.glob("painted/*.parquet"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / "done").exists()
+    painted = {path: path.stat().st_mtime_ns for path in folder.glob("painted/*.parquet")}
+    assert len(painted) >= 2
+    (folder / "image/awe/awe_000000.png.part").write_bytes(b"half")
+
+    run(tiny_files, after_joint, "generate")
+    assert contents(folder) == contents(whole / "generate")
+    assert painted.items() <= {p: p.stat().st_mtime_ns for p in painted}.items()
+
+
+def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(tiny_files, whole, tmp_path):
+    folder = tmp_path / "emoset/joint"
+    arguments, environment = command(tiny_files, tmp_path, "joint")
+    process = subprocess.Popen(
+        arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 300
+    while not (folder / "last.ckpt").is_file() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / "done").exists()
+    assert "Going on from" in run(tiny_files, tmp_path, "joint")
+    expected, found = (
+        torch.load(path / "best.ckpt", weights_only=True)["state_dict"]
+        for path in (whole / "joint", folder)
+    )
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_two_processes_train_as_one_does(tiny_files, whole, tmp_path):
+    run(
+        tiny_files,
+        tmp_path,
+        "joint",
+        **{"trainer.devices": 2, "trainer.strategy": "ddp_find_unused_parameters_true",
+           "data.init_args.batch_size": 4},
+    )  # fmt: skip
+    one, two = (
+        [float(row["val/loss"]) for row in csv.DictReader(path.open()) if row["val/loss"]]
+        for path in (whole / "joint/metrics.csv", tmp_path / "emoset/joint/metrics.csv")
+    )
+    assert len(one) == 2
+    assert two == pytest.approx(one, rel=1e-2)
+
+
+def test_images_do_not_depend_on_the_number_of_processes_or_the_batch_size(
+    tiny_files, whole, after_joint
+):
+    run(
+        tiny_files,
+        after_joint,
+        "generate",
+        **{"trainer.devices": 2, "trainer.strategy": "ddp", "model.sampling.batch_size": 3},
+    )
+    expected, found = pictures(whole / "generate"), pictures(after_joint / "emoset/generate")
+    assert expected.shape == found.shape
+    assert np.abs(expected - found).mean() < 0.5
+    assert expected.std() > 1
+
+
+def test_a_folder_of_another_system_can_stand_in(tiny_files, whole, after_joint, tmp_path):
+    shutil.copytree(whole / "generate/image", tmp_path / "theirs")
+    run(tiny_files, after_joint, "generate", **{"generate.images": tmp_path / "theirs",
+                                                "generate.verifier": "clip_probe"})  # fmt: skip
+    manifest = parquet.read_table(after_joint / "emoset/generate/manifest.parquet").to_pylist()
+    assert {Path(row["image"]).parent.parent for row in manifest} == {tmp_path / "theirs"}
+    assert len(manifest) == N_IMAGES * len(EMOTIONS)

@@ -1,0 +1,104 @@
+"""Reading a data set: one pass for all looks, each kept by itself."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+
+from uniemo.evaluation.features import PictureNetwork
+from uniemo.evaluation.tables import FeatureTable, Library, Look, Reconstruction, diffusion_view
+
+N, SIDE = 13, 4
+WIDTH = 3 * SIDE * SIDE
+
+
+class Counted(torch.nn.Flatten):
+    """Pixels as features; counts the pictures it saw."""
+
+    seen = 0
+
+    def forward(self, image: Tensor) -> Tensor:
+        self.seen += len(image)
+        return super().forward(image)
+
+
+def network(name: str) -> PictureNetwork:
+    return PictureNetwork(Counted(), name, WIDTH, SIDE, (0.0,) * 3, (1.0,) * 3)
+
+
+class Data:
+    """Thirteen pictures in batches of five; counts the decoded ones."""
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.image = torch.rand(N, 3, SIDE, SIDE, generator=generator)
+        self.objects = torch.rand(N, 2, generator=generator) < 0.5
+        self.emotion, self.scene = torch.arange(N) % 8, torch.arange(N) % 3 - 1
+        self.decoded = 0
+
+    def annotations(self, split: str) -> SimpleNamespace:
+        return SimpleNamespace(emotion=self.emotion)
+
+    def fingerprint(self, split: str) -> str:
+        return split
+
+    def plain_dataloader(self, split: str, rows: list[int]) -> list[dict[str, Tensor]]:
+        self.decoded += len(rows)
+        return [
+            {
+                "diffusion_image": self.image[part] * 2 - 1,
+                "emotion": self.emotion[part],
+                "scene": self.scene[part],
+                "objects": self.objects[part],
+                "index": part,
+            }
+            for part in torch.tensor(rows).split(5)
+        ]
+
+    def expected(self, image: Tensor, step: int = 1) -> FeatureTable:
+        columns = image.flatten(1), self.emotion, self.scene, self.objects, torch.arange(N)
+        return FeatureTable(*(column[::step] for column in columns))
+
+
+@pytest.fixture
+def data() -> Data:
+    return Data()
+
+
+@pytest.fixture
+def library(data, tmp_path) -> Library:
+    return Library(data, tmp_path, torch.device("cpu"))
+
+
+def assert_same(ours: FeatureTable, expected: FeatureTable) -> None:
+    for a, b in zip(ours, expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+# 13 pictures, at most 7 or 2: every second or every seventh, so some batches have none.
+@pytest.mark.parametrize(("limit", "step"), [(7, 2), (2, 7)])
+def test_one_pass_serves_all_looks(data, library, limit, step):
+    darker = Reconstruction(lambda image: image / 2, "darker")
+    crisp = Look(network("a"), diffusion_view(SIDE))
+    other = crisp._replace(network=network("b"))
+    decoded = crisp._replace(reconstruction=darker, limit=limit)
+    first, second, third, again = library.tables([crisp, decoded, other, crisp], "train")
+    assert data.decoded == N
+    assert_same(first, data.expected(data.image))
+    assert_same(second, data.expected(data.image / 2, step))
+    assert_same(third, first)
+    assert_same(again, first)
+    assert crisp.network.network.seen == N + len(second.row)
+
+
+def test_only_what_is_missing_is_read(data, library):
+    crisp = Look(network("a"), diffusion_view(SIDE))
+    other = crisp._replace(network=network("b"))
+    before = library.tables([crisp], "test")[0]
+    after = library.tables([crisp, other], "test")
+    assert (data.decoded, crisp.network.network.seen, other.network.network.seen) == (2 * N, N, N)
+    assert_same(after[0], before)
+    limited = crisp._replace(limit=4)
+    library.tables([limited, crisp], "test")
+    assert data.decoded == 2 * N + 4  # every fourth
