@@ -95,13 +95,27 @@ def evaluate(arguments: list[str]) -> None:
     command(arguments)
 
 
-COMMANDS = {"train": train, "eval": evaluate, "data": data, "configs": configs}
+def ablate(arguments: list[str]) -> None:
+    """Compare the method with its alternatives: see ``uniemo ablate --help``."""
+    from uniemo.ablation.command import main as command
+
+    command(arguments)
+
+
+COMMANDS = {
+    "train": train,
+    "eval": evaluate,
+    "ablate": ablate,
+    "data": data,
+    "configs": configs,
+}
 
 HELP = """usage: uniemo COMMAND [arguments]
 
   fit, validate, test, predict   Lightning's own: -c FILE, every key as a flag, --print_config
   train                          run the phases of an experiment (make train)
   eval                           every number of the paper (make eval)
+  ablate                         does each part help? (make ablate)
   data                           check a data set, or write the embedded one
   configs                        list or copy the configurations that come along
 

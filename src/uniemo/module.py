@@ -18,6 +18,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 from uniemo.batch import Annotations, Batch, Features
 from uniemo.checkpoints import read_checkpoint
 from uniemo.curriculum.passes import EmotionSpacePass, LatentPass
+from uniemo.curriculum.report import SampleGrid
 from uniemo.curriculum.requests import Request
 from uniemo.diffusion import (
     LatentCache,
@@ -373,8 +374,8 @@ class UniEmo(lightning.LightningModule):
         return total
 
     def configure_callbacks(self) -> list[lightning.Callback]:
-        """Return the passes over the training split that every fit makes."""
-        return [LatentPass(), EmotionSpacePass()]
+        """Return the passes over the training split that every fit makes, and a grid of samples."""
+        return [LatentPass(), EmotionSpacePass(), SampleGrid()]
 
     def configure_optimizers(self) -> Any:
         """Return AdamW over the parameter groups, its rates set per stage and step."""
@@ -467,7 +468,7 @@ class UniEmo(lightning.LightningModule):
             guidance_scale=request.guidance_scale,
             num_inference_steps=request.num_inference_steps,
         )
-        return self.generate(request.emotion, request.index, sampling)
+        return self.generate(request.emotion, request.image_index, sampling)
 
     def generate(
         self, emotion: Tensor, index: Tensor, sampling: SamplingConfig | None = None

@@ -45,6 +45,9 @@ class BestCheckpoint(ModelCheckpoint):
 class LastCheckpoint(ModelCheckpoint):
     """Keep the newest state as ``last.ckpt``, to go on from after an interruption.
 
+    After the last epoch there is nothing to go on with: a fit that starts there would skip what is
+    done at the end of training, so one interrupted in just that repeats its last epoch.
+
     Args:
         folder: Where it goes.
     """
@@ -57,6 +60,11 @@ class LastCheckpoint(ModelCheckpoint):
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         )
+
+    def on_train_epoch_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+        """Save, unless the epoch is the last."""
+        if trainer.current_epoch + 1 != trainer.max_epochs:
+            super().on_train_epoch_end(trainer, module)
 
 
 def phase_result(folder: Path, phase: str, name: str) -> Path:

@@ -116,7 +116,7 @@ class ImageWriter(BasePredictionWriter):
         """Write one batch."""
         image, condition = prediction
         grey = (image * 255).round().to(torch.uint8).cpu()  # [B, 3, H, H]
-        emotion, index = batch.emotion.tolist(), batch.index.tolist()
+        emotion, index = batch.emotion.tolist(), batch.image_index.tolist()
         paths = [image_path(*pair) for pair in zip(emotion, index, strict=True)]
         for path, picture in zip(paths, grey, strict=True):
             write_whole(self.folder / path, encode_png(picture).numpy().tobytes())

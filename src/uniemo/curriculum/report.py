@@ -19,14 +19,15 @@ from uniemo.optimisation import trained_parameters
 if TYPE_CHECKING:
     from uniemo.module import UniEmo
 
+SAMPLES = "samples.png"
 SAMPLES_PER_EMOTION = 8
 
 
 class Report(Callback):
-    """Say what is trained before, and show what came out after.
+    """Say what is trained before, and where lies what came out after.
 
     Args:
-        folder: Takes ``samples.png``, eight emotions (rows) by eight pictures.
+        folder: The run's folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,19 +52,32 @@ class Report(Callback):
         Console().print(f"Precision {trainer.precision} on {module.device}", highlight=False)
 
     def on_fit_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
-        """Print results and the checkpoint's path; paint the grid."""
-        if not trainer.is_global_zero:
-            return
+        """Print the paths of what was written."""
         keeper = trainer.checkpoint_callback
-        if isinstance(keeper, ModelCheckpoint) and keeper.best_model_path:
-            if module.head is not None:
-                image = sample_grid(module)
-                save_image(image, self.folder / "samples.png")
-                for logger in trainer.loggers:
-                    if isinstance(logger, TensorBoardLogger):
-                        logger.experiment.add_image("samples", image, trainer.global_step)
-                print_paths(("Samples", self.folder / "samples.png"))
-            print_paths(("Checkpoint", Path(keeper.best_model_path)))
+        if trainer.is_global_zero and isinstance(keeper, ModelCheckpoint):
+            if keeper.best_model_path:
+                print_paths(("Checkpoint", Path(keeper.best_model_path)))
+            if module.head is not None and (self.folder / SAMPLES).is_file():
+                print_paths(("Samples", self.folder / SAMPLES))
+
+
+class SampleGrid(Callback):
+    """Paint a grid beside the best checkpoint once the emotion space is measured.
+
+    At the end of training, not of the fit, when a module on an accelerator has left it.
+    """
+
+    def on_train_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+        """Paint eight emotions (rows) by eight pictures into ``samples.png``."""
+        keeper = trainer.checkpoint_callback
+        if module.head is None or not isinstance(keeper, ModelCheckpoint):
+            return
+        if trainer.is_global_zero and keeper.best_model_path:
+            image = sample_grid(module)
+            save_image(image, Path(keeper.best_model_path).parent / SAMPLES)
+            for logger in trainer.loggers:
+                if isinstance(logger, TensorBoardLogger):
+                    logger.experiment.add_image("samples", image, trainer.global_step)
 
 
 def sample_grid(module: "UniEmo", per_emotion: int = SAMPLES_PER_EMOTION) -> Tensor:

@@ -24,7 +24,7 @@ class Request(NamedTuple):
 
     number: int  # of the batch
     emotion: Tensor  # [B] long
-    index: Tensor  # [B] long, number of the image within its emotion
+    image_index: Tensor  # [B] long, number of the image within its emotion
     guidance_scale: float
     num_inference_steps: int
 

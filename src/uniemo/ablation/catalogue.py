@@ -1,0 +1,124 @@
+"""What the page says of each group: its question, arms and measures."""
+
+from dataclasses import dataclass
+
+from uniemo.ablation.spaces import JITTER
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of every arm."""
+
+    key: str
+    """Its name in ``result.json``."""
+    title: str
+    scale: float = 1.0
+    """What it is multiplied by on the page: 100 for percent."""
+    digits: int = 3
+
+
+@dataclass(frozen=True)
+class Group:
+    """Arms that answer one question."""
+
+    name: str
+    title: str
+    about: str
+    arms: dict[str, str]
+    """Names, and what they are."""
+    baseline: str
+    """The arm that the others are compared with."""
+    headline: str
+    """Key of the measure that is compared."""
+    measures: tuple[Measure, ...]
+
+    def measure(self, key: str) -> Measure:
+        """Return a measure by its key."""
+        return next(measure for measure in self.measures if measure.key == key)
+
+
+TEST = Measure("test/accuracy", "test accuracy, %", 100, 2)
+VALIDATION = Measure("val/accuracy", "validation accuracy, %", 100, 2)
+EMO_A = Measure("emo_a", "Emo-A, %", 100, 1)
+PAINTED = (
+    EMO_A,
+    Measure("fid", "Frechet distance", digits=1),
+    Measure("coverage", "coverage"),
+    Measure("density", "density"),
+    Measure("nearest_cosine", "cosine to nearest training picture"),
+)
+
+GROUPS = (
+    Group(
+        "feedback",
+        "Feedback: does generated data help understanding?",
+        "All arms finetune the same joint checkpoint for the same number of steps, with the same "
+        "number of further draws per epoch. They differ in what is drawn. Coverage is the share of "
+        "validation pictures that the pool covers in frozen CLIP's features. CLIP's zero-shot "
+        "probability means little where CLIP was trained without emotion words, as the embedded "
+        "small one was.",
+        {
+            "none": "no generated data: the further draws are the same real rows again",
+            "unfiltered": "all candidates, twice as many as a filter may keep",
+            "random": "a random subset of the budget's size",
+            "top_k": "the most confident by the verifier",
+            "clip_probable": "CLIP's zero-shot p(target) > 1/C, then random",
+            "realism": "inside the real images' k-NN balls, then random",
+            "ours": "the whole filter",
+            "more_real": "as many further real pictures as the budget: the honest upper baseline",
+        },
+        "none",
+        "test/accuracy",
+        (TEST, VALIDATION, Measure("kept", "pictures", digits=0), Measure("coverage", "coverage")),
+    ),
+    Group(
+        "spaces",
+        "Emotion space: which one paints best?",
+        "All spaces are fitted to the same features of one joint checkpoint. Everything is held "
+        "against the validation split. The networks under the distances and under Emo-A's judge "
+        "are frozen and trained by others; the judge's probe saw real training pictures, crisp and "
+        "as the VAE decodes them. Frechet distances of so few compare only within a table.",
+        {
+            "diagonal": "the published Gaussians, fe, fs and fo apart",
+            "tied": "one low-rank Gaussian over [fe, fs, fo]",
+            "mixture": "several modes over [fe, fs, fo]",
+            "stored": f"features of training pictures, jittered by {JITTER}",
+        },
+        "diagonal",
+        "emo_a",
+        PAINTED,
+    ),
+    Group(
+        "structure",
+        "Structure: what is each part good for?",
+        "Joint trainings with one setting changed each. L(theta) and the painted images are held "
+        "against the validation split.",
+        {
+            "default": "as the experiment's file says",
+            "no_queries": "no expert queries",
+            "scene_only": "scene queries alone",
+            "object_only": "object queries alone",
+            "one": "both coefficients 1",
+            "zero": "both coefficients 0",
+            "public": "retrieval as in the public code",
+            "no_condition_loss": "without L_cond",
+            "understanding_alone": "no diffusion head, as many steps on L_U alone",
+        },
+        "default",
+        "test/accuracy",
+        (TEST, Measure("val/theta", "L(theta)", digits=4), EMO_A),
+    ),
+    Group(
+        "generation",
+        "Generation: what do features add to a word?",
+        "The same measures as for the emotion spaces, for simpler conditions.",
+        {
+            "uniemo": "all of UniEmo",
+            "class_feature": "the emotion's feature alone: both coefficients 0",
+            "learnt_word": "textual inversion: one learnt word per emotion",
+        },
+        "uniemo",
+        "emo_a",
+        PAINTED,
+    ),
+)

@@ -1,0 +1,135 @@
+"""Does generated data help understanding, and does the filter (METHOD, "Explicit feedback")?
+
+All arms finetune the same joint checkpoint for the same number of steps, with the same number of
+further draws in every epoch; they differ in what is drawn.
+"""
+
+from pathlib import Path
+
+from uniemo.ablation import pools
+from uniemo.ablation.plan import Trial
+from uniemo.ablation.runs import Numbers, Record, fit, joint, settings_of
+from uniemo.curriculum.phases import finetune_arguments, run_phase
+from uniemo.emotions import N_EMOTIONS
+from uniemo.filtering import Candidates, FilterConfig, Reference, Scores, Selection, score, select
+from uniemo.filtering.baselines import (
+    keep_all,
+    keep_clip_probable,
+    keep_most_confident,
+    keep_random,
+    keep_realistic,
+)
+from uniemo.filtering.filter import emotion_budget
+
+ARMS = ("none", "unfiltered", "random", "top_k", "clip_probable", "realism", "ours", "more_real")
+REAL = ("none", "more_real")
+
+
+def run(trial: Trial, more_real: Path | None) -> None:
+    """Run all arms of a trial that are not finished.
+
+    Args:
+        trial: The trial.
+        more_real: Folder of further real pictures, for a trial on the whole split.
+    """
+    checkpoint = joint(trial)
+    experiment = trial.experiment
+    groups = ("model", "data", "trainer", "generate", "finetune")
+    records = {}
+    for arm in ARMS:
+        further = str(more_real) if arm == "more_real" else None
+        settings = settings_of(experiment, *groups, arm=arm, more_real=further)
+        records[arm] = Record(trial.folder / "feedback" / arm, settings)
+    pending = {arm: record for arm, record in records.items() if record.recall() is None}
+    if not pending:
+        return
+    # Beside the phase's own folder, which it clears as it sees fit.
+    asked = settings_of(experiment, "model", "data", "trainer", "generate")
+    painted = Record(trial.folder / "candidates", asked)
+    if painted.recall() is None:
+        run_phase("generate", experiment, trial.file, trial.overrides)
+        painted.finish({"images": float(N_EMOTIONS * experiment.generate.n_images)})
+    looked = pools.look(trial, checkpoint)
+    candidates, reference = looked.examined.candidates, looked.examined.reference
+    scores = score(candidates, reference, experiment.generate.filter)
+    for arm, record in pending.items():
+        pool = record.folder / "pool"
+        if arm in REAL:
+            numbers = write_real_pool(trial, looked, arm, more_real, pool)
+        else:
+            selection = filtered(
+                arm, candidates, reference, experiment.generate.filter, scores, trial.seed
+            )
+            pools.write_generated(looked, selection, pool)
+            numbers = pool_numbers(looked, candidates, selection, experiment.generate.filter)
+        if numbers["kept"]:
+            arguments = ["--finetune.root", str(pool)]
+            if arm in REAL:  # real pictures weigh 1, wherever they are drawn from
+                arguments += ["--finetune.weight", "1"]
+            finetuning = finetune_arguments(trial.read(*arguments))
+            numbers = {**numbers, **fit(trial, f"feedback/{arm}", finetuning)}
+        record.finish(numbers)
+
+
+def filtered(
+    arm: str,
+    candidates: Candidates,
+    reference: Reference,
+    config: FilterConfig,
+    scores: Scores,
+    seed: int,
+) -> Selection:
+    """Choose images as an arm does.
+
+    Args:
+        arm: Its name.
+        candidates: The pool.
+        reference: The real images.
+        config: Thresholds and budget.
+        scores: Of the candidates.
+        seed: Of random choices.
+    """
+    given = (candidates, reference, config, scores)
+    match arm:
+        case "unfiltered":
+            return keep_all(*given)
+        case "random":
+            return keep_random(*given, seed=seed)
+        case "top_k":
+            return keep_most_confident(*given)
+        case "clip_probable":
+            return keep_clip_probable(*given, seed=seed)
+        case "realism":
+            return keep_realistic(*given, seed=seed)
+        case "ours":
+            return select(*given)
+    raise ValueError(f"arm {arm!r} filters nothing; give one of {', '.join(ARMS)}")
+
+
+def pool_numbers(
+    looked: pools.Looked, candidates: Candidates, selection: Selection, config: FilterConfig
+) -> Numbers:
+    """Measure what a filter kept."""
+    features, emotion = candidates.features[selection.kept], candidates.target[selection.kept]
+    share = pools.validation_coverage(features, emotion, looked.validation, config.neighbours)
+    return {"kept": float(len(features)), "coverage": share}
+
+
+def write_real_pool(
+    trial: Trial, looked: pools.Looked, arm: str, more_real: Path | None, folder: Path
+) -> Numbers:
+    """Write and measure a pool of real rows: the trial's own, or further ones."""
+    config = trial.experiment.generate.filter
+    budget = emotion_budget(looked.examined.candidates, config)
+    if arm == "none":
+        real = pools.own_rows(trial, looked)
+        features, emotion = looked.examined.reference.features, looked.examined.reference.emotion
+    else:
+        further = pools.further_rows(trial, looked, budget, more_real)
+        if further is None:
+            return {"kept": None, "coverage": None}
+        real = further
+        features, emotion = pools.features_of(real, looked.eye)
+    pools.write_real(real, folder)
+    share = pools.validation_coverage(features, emotion, looked.validation, config.neighbours)
+    return {"kept": float(len(real.rows)), "coverage": share}

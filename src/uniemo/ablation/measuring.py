@@ -1,0 +1,126 @@
+"""How good painted images are, held against the *validation* split: choices are made by it.
+
+The networks and the judge are the evaluation's (:mod:`uniemo.evaluation`); no arm has trained them.
+
+Legend: B images of a batch, N training pictures, F feature width.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import track
+from torch.nn import functional as F
+
+from uniemo.ablation.plan import Trial
+from uniemo.ablation.runs import Numbers
+from uniemo.diffusion import StableDiffusion, latent_fingerprint
+from uniemo.evaluation.generation import nearest
+from uniemo.evaluation.judges import fit_judge, published_emotion_probe
+from uniemo.evaluation.painters import Painted, painted_by_model
+from uniemo.evaluation.tables import Library, Look, Reconstruction, diffusion_view
+from uniemo.evaluation.yardsticks import build_networks
+from uniemo.experiment import Experiment
+from uniemo.metrics import DensityCoverage, EmotionAccuracy, FrechetDistance
+from uniemo.module import UniEmo
+
+
+class Yardstick:
+    """The judge, and what the validation split looks like to the network of the distances.
+
+    Args:
+        experiment: The trial's experiment.
+        data: Its data module, with both views.
+        head: The head whose VAE every image passes.
+    """
+
+    def __init__(self, experiment: Experiment, data: Any, head: StableDiffusion) -> None:
+        config, self.device = experiment.evaluation, experiment.device
+        networks = build_networks(config, head.image_size, self.device)
+        through_vae = Reconstruction(
+            lambda image: head.decode(head.encode(image * 2 - 1)),
+            latent_fingerprint(head.vae, head.image_size, "reconstruction"),
+        )
+        view = diffusion_view(head.image_size)
+        read = Library(data, experiment.cache, self.device).tables
+        crisp = Look(networks.judge, view)
+        decoded = crisp._replace(reconstruction=through_vae)
+        some = decoded._replace(limit=config.n_reconstructed)
+        training, softened = read([crisp, some], "train")
+        distances = Look(networks.distances, view)
+        own, own_decoded, self.reference = read([crisp, decoded, distances], "val")
+        given = config.emotion_weights
+        self.judge = fit_judge(
+            networks.judge,
+            training.joined(softened),
+            own.joined(own_decoded),
+            len(data.scene_names),
+            experiment.cache,
+            None if given is None else published_emotion_probe(given),
+        )
+        self.distances = networks.distances
+        self.training = F.normalize(training.features.to(self.device), dim=1)  # [N, F]
+
+    @torch.no_grad()
+    def measure(self, batches: Iterable[Painted]) -> Numbers:
+        """Measure painted images.
+
+        Args:
+            batches: At least two images of every emotion.
+
+        Returns:
+            ``emo_a`` (8-class), ``fid`` (Frechet distance to the validation split by the
+            experiment's ``fid_features``), ``density``, ``coverage``, and ``nearest_cosine``, the
+            mean cosine to the nearest training picture in the judge's features.
+        """
+        width = self.distances.width
+        frechet = FrechetDistance(width, self.distances.name).to(self.device)
+        neighbours = DensityCoverage(width).to(self.device)
+        accuracy = EmotionAccuracy().to(self.device)
+        real, real_emotion = (
+            column.to(self.device) for column in (self.reference.features, self.reference.emotion)
+        )
+        frechet.update(real, real=True)
+        neighbours.update(real, real_emotion, real=True)
+        cosines = []
+        for painted in track(batches, "Painting and judging", transient=True):
+            image, emotion = painted.image.to(self.device), painted.emotion.to(self.device)
+            judged = self.judge.network(image)  # [B, F]
+            same = self.distances is self.judge.network
+            seen = judged if same else self.distances(image)  # [B, F]
+            frechet.update(seen, real=False)
+            neighbours.update(seen, emotion, real=False)
+            accuracy.update(self.judge.emotion(judged), emotion)
+            cosines.append(nearest(F.normalize(judged, dim=1), self.training)[0])
+        near = neighbours.compute()
+        return {
+            "emo_a": accuracy.compute()["emo_a_8"].item(),
+            "fid": frechet.compute().item(),
+            "density": near["density"].item(),
+            "coverage": near["coverage"].item(),
+            "nearest_cosine": torch.cat(cosines).mean().item(),
+        }
+
+
+class Easel:
+    """A trial's yardstick, and painting with it; opened once for a group of arms.
+
+    Args:
+        trial: The trial.
+        checkpoint: Of its joint training.
+    """
+
+    def __init__(self, trial: Trial, checkpoint: Path) -> None:
+        self.experiment = trial.experiment
+        self.per_emotion = trial.profile.images
+        self.module = UniEmo.from_checkpoint(checkpoint).to(self.experiment.device)
+        self.data = self.experiment.data(self.module.clip_view, self.module.image_size)
+        self.yardstick = Yardstick(self.experiment, self.data, self.module.diffusion)
+
+    def measure(self, module: UniEmo) -> Numbers:
+        """Paint from a model's emotion space and measure."""
+        size, sampling = self.experiment.evaluation.batch_size, self.experiment.sampling
+        return self.yardstick.measure(
+            painted_by_model(module.eval(), self.per_emotion, size, sampling)
+        )

@@ -1,0 +1,54 @@
+"""What is on disk of a group, as estimates over seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from uniemo.ablation.catalogue import Group
+from uniemo.ablation.plan import Trial
+from uniemo.ablation.runs import RESULT, Numbers, read_json
+from uniemo.ablation.statistics import Estimate, estimate
+
+
+@dataclass(frozen=True)
+class Table:
+    """A group's results at one share of the training split."""
+
+    group: Group
+    fraction: float
+    numbers: dict[str, dict[int, Numbers]]
+    """By arm, then by seed."""
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that some arm has."""
+        return sorted({seed for runs in self.numbers.values() for seed in runs})
+
+    def values(self, arm: str, key: str) -> dict[int, float]:
+        """Return one measure of an arm by seed, where it was measured."""
+        found = {seed: numbers.get(key) for seed, numbers in self.numbers.get(arm, {}).items()}
+        return {seed: value for seed, value in found.items() if value is not None}
+
+    def estimate(self, arm: str, key: str) -> Estimate | None:
+        """Return a measure's mean over seeds."""
+        return estimate(list(self.values(arm, key).values()))
+
+    def difference(self, arm: str) -> Estimate | None:
+        """Return the headline's paired difference to the baseline, over the seeds both have."""
+        own = self.values(arm, self.group.headline)
+        other = self.values(self.group.baseline, self.group.headline)
+        return estimate([own[seed] - other[seed] for seed in own if seed in other])
+
+
+def collect(group: Group, trials: Sequence[Trial]) -> list[Table]:
+    """Read a group's results; a fraction without any has no table."""
+    tables = []
+    for fraction in dict.fromkeys(trial.fraction for trial in trials):
+        numbers: dict[str, dict[int, Numbers]] = {}
+        for trial in trials:
+            for arm in group.arms:
+                path = trial.folder / group.name / arm / RESULT
+                if trial.fraction == fraction and path.is_file():
+                    numbers.setdefault(arm, {})[trial.seed] = read_json(path)["numbers"]
+        if numbers:
+            tables.append(Table(group, fraction, numbers))
+    return tables

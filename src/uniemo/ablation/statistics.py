@@ -1,0 +1,36 @@
+"""Means over seeds, and how sure they are."""
+
+from collections.abc import Sequence
+from math import sqrt
+from statistics import fmean, stdev
+from typing import NamedTuple
+
+from scipy.stats import t
+
+LEVEL = 0.95
+
+
+class Estimate(NamedTuple):
+    """A mean with its interval."""
+
+    mean: float
+    half_width: float | None  # of the 95 % interval; None for a single value
+    n: int  # values
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the whole interval lies above or below 0, else 0; 0 for a single value."""
+        if self.half_width is None or abs(self.mean) <= self.half_width:
+            return 0
+        return 1 if self.mean > 0 else -1
+
+
+def estimate(values: Sequence[float]) -> Estimate | None:
+    """Return the mean of values with its t interval at 95 %; None without values."""
+    if not values:
+        return None
+    n = len(values)
+    if n == 1:
+        return Estimate(values[0], None, 1)
+    quantile = float(t.ppf((1 + LEVEL) / 2, n - 1))
+    return Estimate(fmean(values), quantile * stdev(values) / sqrt(n), n)

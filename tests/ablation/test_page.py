@@ -1,0 +1,94 @@
+"""Pages from made-up results: their sentences may claim no more than the numbers show."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.conftest import settings
+from uniemo.ablation.page import Study, write_page
+from uniemo.ablation.plan import Profile, Scale, build_trials
+from uniemo.ablation.runs import write_json
+
+FILE = str(Path(__file__).parents[2] / "experiments/emoscenes.yaml")
+
+
+@pytest.fixture
+def study(tiny_files, tmp_path):
+    """A study of three seeds, nothing of it run."""
+
+    def build(*seeds: int) -> Study:
+        profile = Profile("tiny", seeds, (Scale(0.5, 1, 1),), ("feedback",), 4, 2)
+        overrides = settings(tiny_files, runs=tmp_path / "runs")
+        return Study("uniemo ablate", profile, list(build_trials(FILE, overrides, profile)))
+
+    return build
+
+
+def give(study: Study, group: str, arm: str, **values: list[float | None]) -> None:
+    """Write results of an arm, one for each seed."""
+    for i, trial in enumerate(study.trials):
+        numbers = {key.replace("__", "/"): column[i] for key, column in values.items()}
+        path = trial.folder / group / arm / "result.json"
+        write_json(path, {"settings": {}, "numbers": numbers})
+
+
+def page_of(study: Study, folder: Path) -> str:
+    write_page(study, folder / "RESULTS.md")
+    return (folder / "RESULTS.md").read_text()
+
+
+def test_only_a_difference_beyond_its_interval_is_claimed(study, tmp_path):
+    three = study(0, 1, 2)
+    give(three, "feedback", "none", test__accuracy=[0.50, 0.60, 0.70], kept=[8, 8, 8])
+    give(three, "feedback", "ours", test__accuracy=[0.52, 0.62, 0.72], kept=[4, 4, 4])
+    give(three, "feedback", "random", test__accuracy=[0.55, 0.58, 0.70], kept=[4, 4, 4])
+    text = page_of(three, tmp_path)
+    # Paired, although the seeds differ much more than the arms do.
+    assert "`ours` is above `none` in test accuracy by 2.00 points" in text
+    assert "`random` is" not in text
+    assert "60.00 ± 24.84" in text
+    assert "Not available: `unfiltered`" in text
+    assert text.count("Not run (profile tiny).") == 3
+
+
+def test_without_a_difference_the_page_says_so(study, tmp_path):
+    two = study(0, 1)
+    give(two, "feedback", "none", test__accuracy=[0.50, 0.60])
+    give(two, "feedback", "ours", test__accuracy=[0.60, 0.55])
+    assert "No arm differs from `none` in test accuracy beyond its interval." in page_of(
+        two, tmp_path
+    )
+
+
+def test_one_seed_claims_nothing(study, tmp_path):
+    one = study(0)
+    give(one, "feedback", "none", test__accuracy=[0.50])
+    give(one, "feedback", "ours", test__accuracy=[0.90])
+    text = page_of(one, tmp_path)
+    assert "is above" not in text
+    assert "One seed: differences in test accuracy cannot be told from chance here." in text
+    assert "+40.00" in text
+
+
+def test_the_best_space_follows_the_stated_rule(study, tmp_path):
+    one = study(0)
+    give(one, "spaces", "diagonal", emo_a=[0.9], coverage=[0.1])
+    give(one, "spaces", "tied", emo_a=[0.5], coverage=[0.5])
+    give(one, "spaces", "stored", emo_a=[0.8], coverage=[None])
+    text = page_of(one, tmp_path)
+    assert "`tied` is the best (`diagonal` 0.090, `tied` 0.250)" in text
+
+
+def test_the_figures_are_well_formed_and_named_on_the_page(study, tmp_path):
+    two = study(0, 1)
+    give(two, "spaces", "diagonal", emo_a=[0.9, 0.8], coverage=[0.1, 0.2])
+    give(two, "spaces", "mixture", emo_a=[0.7, 0.8], coverage=[0.1, 0.2])
+    text = page_of(two, tmp_path)
+    figure = tmp_path / "results-spaces-0.5.svg"
+    assert f"({figure.name})" in text
+    root = ElementTree.fromstring(figure.read_text())
+    circles = [e for e in root.iter() if e.tag.endswith("circle")]
+    assert [float(c.get("cx")) for c in circles] == sorted(
+        (float(c.get("cx")) for c in circles), reverse=True
+    )
