@@ -92,6 +92,16 @@ def test_theta_alone_moves_mappers_and_queries_and_no_frozen_weight(module):
     assert not torch.equal(module.chain.scene_queries.tokens, before["chain.scene_queries.tokens"])
 
 
+def test_alignment_moves_the_scene_and_object_mappers_alone(module):
+    module.train()
+    assert module.scene_words.shape == (len(SCENES), module.diffusion.width)
+    batch = make_batch()
+    module.alignment_loss(module.read(batch["clip_image"]), batch).backward()
+    moved = {name for name, p in module.named_parameters() if p.grad is not None and p.grad.any()}
+    assert moved
+    assert all(name.startswith(("fusion.scene_mapper", "fusion.object_mapper")) for name in moved)
+
+
 def joint_losses(module: UniEmo, batch: Batch) -> dict[str, Tensor]:
     latent = module.diffusion.encode(batch["diffusion_image"])
     return module.joint_losses(module.read(batch["clip_image"]), batch, latent)

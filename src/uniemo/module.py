@@ -36,6 +36,7 @@ from uniemo.fusion import (
     Condition,
     Fusion,
     emotional_condition_loss,
+    name_alignment_loss,
 )
 from uniemo.optimisation import (
     parameter_groups,
@@ -102,6 +103,9 @@ class UniEmo(lightning.LightningModule):
     Raises:
         UserError: If weights are missing or do not fit together.
     """
+
+    scene_words: Tensor  # [S, W] words of the scenes' names, in the mappers' scale
+    object_words: Tensor  # [O, W] likewise
 
     def __init__(
         self,
@@ -206,6 +210,8 @@ class UniEmo(lightning.LightningModule):
         self.object_base = AttributeBase(0, self.embedding_width)
         self.scene_names: list[str] = []
         self.object_names: list[str] = []
+        self.register_buffer("scene_words", torch.zeros(0, word_width), persistent=False)
+        self.register_buffer("object_words", torch.zeros(0, word_width), persistent=False)
         self.space = groups.get("space", EmotionSpaceConfig()).build(feature_width)
 
         # Diffusion: pseudo-word -> loss or images.
@@ -295,6 +301,16 @@ class UniEmo(lightning.LightningModule):
             "theta": theta.mean(),
         }
 
+    def alignment_loss(self, reading: Reading, batch: Batch) -> Tensor:
+        """Return how far mapped scenes and objects are from their names' words (ours)."""
+        features, fusion = reading.features, self.fusion
+        scene_names = name_positives(batch["scene"], len(self.scene_names))  # [B, S]
+        return name_alignment_loss(
+            fusion.scene_mapper(features.scene.detach()), self.scene_words, scene_names
+        ) + name_alignment_loss(
+            fusion.object_mapper(features.object.detach()), self.object_words, batch["objects"]
+        )
+
     def theta_losses(
         self, condition: Condition, latent: Tensor, index: Tensor, epoch: int
     ) -> Tensor:
@@ -368,6 +384,9 @@ class UniEmo(lightning.LightningModule):
                 + w.condition * losses["condition"]
                 + w.diffusion * losses["theta"]
             )
+        elif self.head is not None and self.weights.alignment > 0:
+            losses["alignment"] = self.alignment_loss(reading, batch)
+            total = total + self.weights.alignment * losses["alignment"]
         losses["total"] = total
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
         self.log("loss", total.detach(), prog_bar=True, logger=False)
@@ -502,6 +521,11 @@ class UniEmo(lightning.LightningModule):
     ) -> None:
         """Compute the attribute bases: text features of all names, and p(emotion | name)."""
         self._size_bases(scene_names, object_names)
+        if self.head is not None:
+            for kind, names in (("scene", scene_names), ("object", object_names)):
+                if names:
+                    words = self.head.prompts.embed_names(names)  # [K, W]
+                    setattr(self, f"{kind}_words", self.fusion.standardised(words.float()))
         backbone, support = self._backbone[0], self.model_config.support
         for base, names, template, positives in (
             (

@@ -28,6 +28,15 @@ def test_embedding_of_a_real_word_equals_the_plain_prompt(
     assert not torch.equal(expected[0], expected[1])
 
 
+def test_a_name_is_the_mean_of_its_words_tokens(
+    head: StableDiffusion, tokenizer: CLIPTokenizer
+) -> None:
+    found = head.prompts.embed_names(["Cat", "dog_of", "dog/cat"])
+    for row, words in zip(found, ["cat", "dog of", "dog cat"], strict=True):
+        torch.testing.assert_close(row, embeddings(head, tokenizer, words).mean(dim=0))
+    assert not found.requires_grad
+
+
 def test_every_image_may_have_its_own_prompt(head: StableDiffusion) -> None:
     words = torch.randn(2, 16)
     both = head.condition(words, ["a *", "* of a"])

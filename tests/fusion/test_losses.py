@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from uniemo.fusion import emotional_condition_loss
+from uniemo.fusion import emotional_condition_loss, name_alignment_loss
 
 
 def case(n_images=8):
@@ -49,3 +49,17 @@ def test_a_clear_right_answer_leaves_no_triplet_loss():
     logits = 50 * torch.eye(8)
     loss = emotional_condition_loss(logits, torch.arange(8), torch.randn(8, 8))
     assert loss < 1e-6
+
+
+def test_alignment_is_the_mean_distance_to_the_mean_of_an_images_words():
+    generator = torch.Generator().manual_seed(1)
+    mapped, words = torch.randn(4, 6, generator=generator), torch.randn(3, 6, generator=generator)
+    positives = torch.tensor([[1, 0, 0], [0, 1, 1], [0, 0, 0], [1, 1, 1]]).bool()
+    distances = []
+    for row, own in zip(mapped.numpy(), positives.numpy(), strict=True):
+        if own.any():
+            distances.append(((row - words.numpy()[own].mean(0)) ** 2).mean())
+    loss = name_alignment_loss(mapped, words, positives)
+    np.testing.assert_allclose(loss, np.mean(distances), rtol=1e-6)
+    assert name_alignment_loss(mapped, words, torch.zeros_like(positives)) == 0
+    assert name_alignment_loss(mapped, words[:0], positives[:, :0]) == 0

@@ -96,6 +96,16 @@ class PromptEncoder:
         ids = torch.tensor([self._pad([self._tokens(p)], p).ids for p in prompts])  # [B, T]
         return self.text_encoder(ids.to(self.text_encoder.device)).last_hidden_state
 
+    def embed_names(self, names: Sequence[str]) -> Tensor:
+        """Return the mean token embedding of each of K names: [K, W], without gradient.
+
+        Names are read as CLIP's text tower reads them: in lower case, ``_`` and ``/`` as spaces.
+        """
+        table = self.text_encoder.get_input_embeddings().weight.detach()  # type: ignore[union-attr]
+        readable = [name.lower().replace("_", " ").replace("/", " ") for name in names]
+        tokens = [torch.tensor(self._tokens(name), device=table.device) for name in readable]
+        return torch.stack([table[ids].mean(dim=0) for ids in tokens])  # [K, W]
+
     def inject(self, words: Tensor, prompt: str | Sequence[str]) -> Tensor:
         """Read prompts in which the placeholder of image i means ``words[i]``.
 

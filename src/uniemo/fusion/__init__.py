@@ -9,7 +9,7 @@ from uniemo.fusion.emotion_space import (
     StoredFeatures,
     TiedGaussian,
 )
-from uniemo.fusion.losses import emotional_condition_loss
+from uniemo.fusion.losses import emotional_condition_loss, name_alignment_loss
 from uniemo.fusion.mappers import Mapper
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "StoredFeatures",
     "TiedGaussian",
     "emotional_condition_loss",
+    "name_alignment_loss",
 ]
