@@ -8,7 +8,7 @@ Legend: B images, T tokens of a padded prompt, W width of the text encoder.
 
 import threading
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +101,8 @@ class PromptEncoder:
 
         Names are read as CLIP's text tower reads them: in lower case, ``_`` and ``/`` as spaces.
         """
-        table = self.text_encoder.get_input_embeddings().weight.detach()  # type: ignore[union-attr]
+        embedding: Any = self.text_encoder.get_input_embeddings()
+        table: Tensor = embedding.weight.detach()
         readable = [name.lower().replace("_", " ").replace("/", " ") for name in names]
         tokens = [torch.tensor(self._tokens(name), device=table.device) for name in readable]
         return torch.stack([table[ids].mean(dim=0) for ids in tokens])  # [K, W]
