@@ -163,13 +163,19 @@ class EmoSetDataModule(LightningDataModule):
         """Return the shuffled, augmented training pictures, and the generated ones if any.
 
         Raises:
-            UserError: If an epoch would be shorter than one step.
+            UserError: If an epoch would be shorter than one step, or no epoch would show the
+                generated pictures.
         """
         real = self._table("train")
         if self.generated is None:
             table, length = real, len(real)
             rows = partial(shuffled_rows, length, self.seed)
         else:
+            if self.crop_epochs < 1:
+                raise UserError(
+                    "generated pictures are shown in the first crop_epochs epochs, which are "
+                    f"{self.crop_epochs}; give at least 1"
+                )
             pool = self._generated_table(self.generated)
             table = datasets.concatenate_datasets([real, pool])
             length = epoch_length(len(real), self.generated.ratio)

@@ -57,7 +57,10 @@ class Experiment:
             LightningDataModule, "data", required=True, fail_untyped=False
         )
         parser.add_class_arguments(Trainer, "trainer", instantiate=False, fail_untyped=False)
-        return cls(parser.parse_args(["--config", str(find_config(file)), *overrides]), parser)
+        arguments = ["--config", str(find_config(file)), *overrides]
+        experiment = cls(parser.parse_args(arguments), parser)
+        _ = experiment._groups  # their numbers are checked where they are built
+        return experiment
 
     @property
     def name(self) -> str:

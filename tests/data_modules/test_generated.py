@@ -46,7 +46,7 @@ def test_batches_mark_generated_pictures_and_number_them_after_the_real(
     data_module, emoset_root, pool_root
 ):
     config = GeneratedConfig(str(pool_root), ratio=0.5)
-    module = data_module(generated=config, batch_size=4, fraction=0.5)
+    module = data_module(crop_epochs=1, generated=config, batch_size=4, fraction=0.5)
     module.prepare_data()
     module.setup("fit")
     batches = list(module.train_dataloader())
@@ -74,7 +74,9 @@ def test_attributes_of_the_pool_are_numbered_as_the_real_ones(data_module, pool_
         (copy / folder).symlink_to(pool_root / folder)
     (copy / "train.json").write_text((pool_root / "train.json").read_text())
     (copy / "info.json").write_text(json.dumps(info))
-    module = data_module(generated=GeneratedConfig(str(copy), ratio=0.25), batch_size=40)
+    module = data_module(
+        crop_epochs=1, generated=GeneratedConfig(str(copy), ratio=0.25), batch_size=40
+    )
     (batch,) = list(module.train_dataloader())
     for row in batch["generated"].nonzero().flatten().tolist():
         annotation = next((copy / "annotation").rglob(f"{batch['image_id'][row]}.json"))
@@ -88,4 +90,6 @@ def test_impossible_settings_are_named(data_module, tmp_path):
     with pytest.raises(UserError, match="ratio is 0"):
         GeneratedConfig("pool", ratio=0)
     with pytest.raises(UserError, match="nowhere does not exist"):
-        data_module(generated=GeneratedConfig(str(tmp_path / "nowhere"))).prepare_data()
+        data_module(
+            crop_epochs=1, generated=GeneratedConfig(str(tmp_path / "nowhere"))
+        ).prepare_data()
