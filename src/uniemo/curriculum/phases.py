@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from uniemo.curriculum.keep import BEST, LAST, phase_result
-from uniemo.curriculum.report import print_paths, print_results
+from uniemo.curriculum.report import SAMPLES, print_paths, print_results
 from uniemo.experiment import Experiment
 from uniemo.lightning_cli import UniEmoCLI
 
@@ -33,7 +33,7 @@ def run_phase(phase: str, experiment: Experiment, file: str, overrides: list[str
             print_results(results, f"Phase {phase}: best epoch on validation, test split")
             print_paths(("Checkpoint", best))
             if cli.model.head is not None:
-                print_paths(("Samples", folder / phase / "samples.png"))
+                print_paths(("Samples", folder / phase / SAMPLES))
     if cli.trainer.is_global_zero and (folder / phase).is_dir():
         (folder / phase / DONE).touch()
 

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from uniemo.curriculum.phases import PHASES
 from uniemo.diffusion import StableDiffusion, latent_fingerprint
 from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
@@ -34,8 +35,6 @@ from uniemo.evaluation.understanding import (
 from uniemo.evaluation.yardsticks import build_networks
 from uniemo.experiment import Experiment
 from uniemo.module import UniEmo
-
-PHASES = ("joint", "generate", "finetune")
 
 
 def main(arguments: list[str]) -> None:
