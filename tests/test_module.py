@@ -26,7 +26,7 @@ def module(tiny_files) -> UniEmo:
     module = UniEmo.from_parts(
         load_clip(f"local-dir:{tiny_files['clip']}"),
         StableDiffusion(str(tiny_files["stable_diffusion"])),
-        model=ModelConfig(n_queries=2, support=1, dropout=0.0),
+        model=ModelConfig(n_queries=2, support=1, dropout=0.0, evidence=True),
         sampling=SamplingConfig(num_inference_steps=2, guidance_scale=2.0),
     )
     generator = torch.Generator().manual_seed(1)
@@ -102,6 +102,20 @@ def test_alignment_moves_the_scene_and_object_mappers_alone(module):
     assert all(name.startswith(("fusion.scene_mapper", "fusion.object_mapper")) for name in moved)
 
 
+def test_with_evidence_the_emotion_is_read_from_scene_and_object_too(module):
+    reading = module.read(make_batch()["clip_image"])
+    module.understanding_losses(reading, make_batch())["emotion"].backward()
+    for name in "scene_projection.linear", "object_projection.linear":
+        assert module.get_submodule(name).weight.grad.any(), name
+    assert module.evidence.weight.grad.all()
+    alone = module.emotion_head(reading.features.emotion)
+    scene = module.scene_base.evidence(reading.scene, module.scene_scale())
+    object_ = module.object_base.evidence(reading.object, module.object_scale())
+    torch.testing.assert_close(reading.logits, alone + scene + object_)
+    module.evidence = None
+    torch.testing.assert_close(module.interpret(reading.features).logits, alone)
+
+
 def joint_losses(module: UniEmo, batch: Batch) -> dict[str, Tensor]:
     latent = module.diffusion.encode(batch["diffusion_image"])
     return module.joint_losses(module.read(batch["clip_image"]), batch, latent)
@@ -173,7 +187,7 @@ def plain_hyperparameters(tiny_files) -> dict:
     built = UniEmo(
         ClipConfig(f"local-dir:{tiny_files['clip']}", None),
         DiffusionConfig(str(tiny_files["stable_diffusion"])),
-        ModelConfig(n_queries=2, support=1, dropout=0.0),
+        ModelConfig(n_queries=2, support=1, dropout=0.0, evidence=True),
         sampling=SamplingConfig(num_inference_steps=2, guidance_scale=2.0),
     )
     return dict(built.hparams)

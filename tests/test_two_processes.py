@@ -47,7 +47,7 @@ def run(rank: int, world_size: int, folders: dict[str, str], out: str) -> None:
     module = UniEmo.from_parts(
         load_clip(f"local-dir:{folders['clip']}"),
         StableDiffusion(folders["stable_diffusion"]),
-        model=ModelConfig(n_queries=2, support=1, dropout=0.0),
+        model=ModelConfig(n_queries=2, support=1, dropout=0.0, evidence=True),
     )
     whole = make_batch(N)
     annotations = Annotations(whole["emotion"], whole["scene"], whole["objects"])

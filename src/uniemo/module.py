@@ -33,6 +33,7 @@ from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
 from uniemo.fusion import (
     AttributeBase,
+    AttributeEvidence,
     Condition,
     Fusion,
     emotional_condition_loss,
@@ -203,6 +204,7 @@ class UniEmo(lightning.LightningModule):
         self.chain = UnderstandingChain(visual, config.n_queries, config.queries)
         self.emotion_head = EmotionHead(feature_width, word_width, dropout=config.dropout)
         self.scene_scale, self.object_scale = LogitScale(), LogitScale()
+        self.evidence = AttributeEvidence() if config.evidence else None
 
         # Fusion: features -> one pseudo-word. The bases take their size from the data.
         self.fusion = Fusion(feature_width, word_width, config.coefficients)
@@ -237,12 +239,18 @@ class UniEmo(lightning.LightningModule):
 
     def interpret(self, features: Features) -> Reading:
         """Read features [B, D], a picture's or ones drawn from the emotion space."""
-        return Reading(
-            features,
-            self.emotion_head(features.emotion),
+        logits = self.emotion_head(features.emotion)
+        scene, object_ = (
             self.scene_projection(features.scene),
             self.object_projection(features.object),
         )
+        if self.evidence is not None:
+            bases, scales = (
+                (self.scene_base, self.object_base),
+                (self.scene_scale(), self.object_scale()),
+            )
+            logits = logits + self.evidence(scene, object_, *bases, *scales)
+        return Reading(features, logits, scene, object_)
 
     def forward(self, clip_image: Tensor) -> Tensor:
         """Return the emotion logits [B, C] of pictures [B, 3, h, h]."""

@@ -14,6 +14,7 @@ GROUPS = {
     "queries": ("chain.scene_queries", "chain.object_queries"),
     "heads": (
         "emotion_head",
+        "evidence",
         "scene_projection",
         "object_projection",
         "scene_scale",

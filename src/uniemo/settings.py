@@ -71,6 +71,10 @@ class ModelConfig:
     dropout: float = 0.5
     """Dropout of the emotion head."""
 
+    evidence: bool = False
+    """Whether the emotion's logits also hold what the names in the two attribute bases say of it
+    (ours; the published head reads fe alone)."""
+
 
 @dataclass
 class EmotionSpaceConfig:

@@ -83,3 +83,39 @@ def test_wrong_sizes_are_refused():
         AttributeBase(6, 4).fill(text, emotion, names, 1)
     with pytest.raises(ValueError, match="support is 0"):
         AttributeBase(5, 4).fill(text, emotion, names, 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6))
+def test_evidence_is_the_log_lift_of_the_names_softmax(seed):
+    text, emotion, names = annotations(seed)
+    base = AttributeBase.from_annotations(text, emotion, names, support=4)
+    query = torch.nn.functional.normalize(
+        torch.randn(3, 4, generator=torch.Generator().manual_seed(seed)), dim=1
+    )
+    evidence = base.evidence(query, torch.tensor(5.0))
+    supported = np.flatnonzero(base.supported)
+    if not len(supported):
+        assert (evidence == 0).all()
+        return
+    prior = np.bincount(emotion, minlength=8) / len(emotion)
+    for i in range(3):
+        weight = np.exp(5 * (base.text_features.numpy()[supported] @ query[i].numpy()))
+        meant = weight @ base.probability.numpy()[supported] / weight.sum()
+        lift = np.divide(meant, prior, out=np.zeros(8), where=prior > 0)
+        np.testing.assert_allclose(evidence[i], np.log(0.02 + 0.98 * lift), rtol=1e-4, atol=1e-5)
+
+
+def test_names_that_follow_the_prior_are_no_evidence():
+    emotion = torch.arange(8).repeat(4)
+    base = AttributeBase.from_annotations(torch.eye(2), emotion, torch.ones(32, 2).bool(), 1)
+    assert base.evidence(torch.eye(2), torch.tensor(10.0)).abs().max() < 1e-5
+
+
+def test_evidence_moves_queries_towards_names_of_the_emotion():
+    base = AttributeBase.from_annotations(
+        torch.eye(2), torch.tensor([0, 0, 1, 1]), torch.eye(2).bool().repeat_interleave(2, 0), 1
+    )
+    query = torch.tensor([[0.5, 0.5]], requires_grad=True)
+    base.evidence(query, torch.tensor(3.0))[0, 1].backward()
+    assert query.grad[0, 1] > 0 > query.grad[0, 0]

@@ -98,6 +98,7 @@ GROUPS = (
             "no_queries": "no expert queries",
             "scene_only": "scene queries alone",
             "object_only": "object queries alone",
+            "feature_alone": "the emotion read from fe alone, as published",
             "one": "both coefficients 1",
             "zero": "both coefficients 0",
             "public": "retrieval as in the public code",

@@ -12,6 +12,7 @@ CHANGES = {
     "no_queries": {"model.model.queries": "none"},
     "scene_only": {"model.model.queries": "scene"},
     "object_only": {"model.model.queries": "object"},
+    "feature_alone": {"model.model.evidence": "false"},
     "one": {"model.model.coefficients": "one"},
     "zero": {"model.model.coefficients": "zero"},
     "public": {"model.model.coefficients": "public"},

@@ -9,11 +9,13 @@ from uniemo.fusion.emotion_space import (
     StoredFeatures,
     TiedGaussian,
 )
+from uniemo.fusion.evidence import AttributeEvidence
 from uniemo.fusion.losses import emotional_condition_loss, name_alignment_loss
 from uniemo.fusion.mappers import Mapper
 
 __all__ = [
     "AttributeBase",
+    "AttributeEvidence",
     "Coefficients",
     "Condition",
     "DiagonalGaussian",

@@ -11,6 +11,9 @@ from torch.nn import functional as F
 
 from uniemo.emotions import N_EMOTIONS
 
+DOUBT = 0.02
+"""Share of the prior in an attribute's evidence: no name rules an emotion out."""
+
 
 class AttributeBase(nn.Module):
     """What training taught about the names of one attribute, scenes or objects.
@@ -26,12 +29,14 @@ class AttributeBase(nn.Module):
     text_features: Tensor  # [K, E] unit length
     probability: Tensor  # [K, C] p(emotion | name); 0 for unsupported names
     supported: Tensor  # [K] bool, whether the name was seen often enough
+    prior: Tensor  # [C] p(emotion)
 
     def __init__(self, n_names: int, embedding_width: int) -> None:
         super().__init__()
         self.register_buffer("text_features", torch.zeros(n_names, embedding_width))
         self.register_buffer("probability", torch.zeros(n_names, N_EMOTIONS))
         self.register_buffer("supported", torch.zeros(n_names, dtype=torch.bool))
+        self.register_buffer("prior", torch.full((N_EMOTIONS,), 1 / N_EMOTIONS))
 
     @classmethod
     def from_annotations(
@@ -43,7 +48,7 @@ class AttributeBase(nn.Module):
         return base
 
     def fill(self, text_features: Tensor, emotion: Tensor, names: Tensor, support: int) -> None:
-        """Compute p(emotion | name) over the training split.
+        """Compute p(emotion | name) and p(emotion) over the training split.
 
         Args:
             text_features: [K, E] CLIP's text features of the names, any length.
@@ -74,6 +79,7 @@ class AttributeBase(nn.Module):
         self.text_features.copy_(F.normalize(text_features.float(), dim=-1))
         self.probability.copy_(probability)
         self.supported.copy_(supported)
+        self.prior.copy_(emotion.bincount(minlength=N_EMOTIONS) / max(len(emotion), 1))
 
     @torch.no_grad()
     def retrieve(self, query: Tensor) -> Tensor:
@@ -99,3 +105,25 @@ class AttributeBase(nn.Module):
         """
         name = self.retrieve(query)
         return self.probability_of(name, emotion), name
+
+    def evidence(self, query: Tensor, logit_scale: Tensor) -> Tensor:
+        """Return how much more likely the names that a query may mean make each emotion (ours).
+
+        log(p(emotion | query) / p(emotion)), where p(emotion | query) is the mean of
+        p(emotion | name) over the names' softmax, a share :data:`DOUBT` of it being p(emotion).
+
+        Args:
+            query: [B, E] projections of fs or fo, unit length.
+            logit_scale: Scalar that multiplies cosines, as in L_S and L_O.
+
+        Returns:
+            [B, C], with a gradient to the query; 0 if no name is supported.
+        """
+        with torch.autocast(query.device.type, enabled=False):
+            cosine = query.float() @ self.text_features.T  # [B, K]
+        # The lowest finite number, not -inf: there may be no supported name at all.
+        lowest = torch.finfo(cosine.dtype).min
+        meant = (logit_scale * cosine).masked_fill(~self.supported, lowest).softmax(dim=1)  # [B, K]
+        lift = meant @ self.probability / self.prior.clamp(min=1e-12)  # [B, C]
+        evidence = torch.log(DOUBT + (1 - DOUBT) * lift)
+        return torch.where(self.supported.any(), evidence, 0.0)
