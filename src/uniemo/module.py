@@ -4,7 +4,6 @@ Legend: B images, D width of the features, W width of the text encoder, E width 
 space, S and O numbers of scene and object names, C emotions.
 """
 
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -19,15 +18,12 @@ from uniemo.batch import Annotations, Batch, Features
 from uniemo.checkpoints import read_checkpoint
 from uniemo.curriculum.passes import EmotionSpacePass, LatentPass
 from uniemo.curriculum.report import SampleGrid
-from uniemo.curriculum.requests import Request
 from uniemo.diffusion import (
     LatentCache,
     SamplingConfig,
     StableDiffusion,
     draw_noise,
-    image_generator,
     noise_prediction_loss,
-    sample,
 )
 from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
@@ -45,6 +41,7 @@ from uniemo.optimisation import (
     stage_schedule,
     trained_parameters,
 )
+from uniemo.painting import Painting
 from uniemo.settings import (
     ClipConfig,
     DiffusionConfig,
@@ -52,6 +49,7 @@ from uniemo.settings import (
     LossWeights,
     ModelConfig,
     OptimizerConfig,
+    Settings,
 )
 from uniemo.sources import resolve
 from uniemo.understanding import (
@@ -79,7 +77,7 @@ class Reading(NamedTuple):
     object: Tensor  # [B, E] fo likewise
 
 
-class UniEmo(lightning.LightningModule):
+class UniEmo(Painting):
     """One model that reads the emotion of a picture and paints pictures that evoke one.
 
     The first ``understanding_epochs`` epochs train understanding alone, on L_U. The epochs after
@@ -123,29 +121,14 @@ class UniEmo(lightning.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        groups = {
-            "clip": clip,
-            "diffusion": diffusion,
-            "model": model,
-            "space": space,
-            "loss": loss,
-            "optimizer": optimizer,
-            "sampling": sampling,
-        }
-        self.save_hyperparameters(
-            {name: None if group is None else asdict(group) for name, group in groups.items()}
-            | {
-                "understanding_epochs": understanding_epochs,
-                "start_from": start_from,
-                "cache": cache,
-                "seed": seed,
-            }
-        )
+        settings = Settings(clip, diffusion, model, space, loss, optimizer, sampling)
+        numbers = {"understanding_epochs": understanding_epochs, "cache": cache, "seed": seed}
+        self.save_hyperparameters(settings.as_dict() | numbers | {"start_from": start_from})
         backbone = load_clip(resolve(clip.model), clip.pretrained)
         head = None
         if diffusion is not None:
             head = StableDiffusion(resolve(diffusion.source), diffusion.dtype)
-        self._assemble(backbone, head, groups)
+        self._assemble(backbone, head, settings)
         if start_from is not None:
             self.restore(start_from)
 
@@ -171,22 +154,21 @@ class UniEmo(lightning.LightningModule):
         """
         module = cls.__new__(cls)
         lightning.LightningModule.__init__(module)
-        module.save_hyperparameters(
-            {name: asdict(group) for name, group in groups.items()}
-            | {"understanding_epochs": understanding_epochs, "cache": cache, "seed": seed}
-        )
-        module._assemble(backbone, diffusion_head, groups)
+        settings = Settings(**groups)
+        numbers = {"understanding_epochs": understanding_epochs, "cache": cache, "seed": seed}
+        module.save_hyperparameters(settings.as_dict() | numbers)
+        module._assemble(backbone, diffusion_head, settings)
         return module
 
     def _assemble(
-        self, backbone: ClipBackbone, head: StableDiffusion | None, groups: dict[str, Any]
+        self, backbone: ClipBackbone, head: StableDiffusion | None, settings: Settings
     ) -> None:
-        self.clip_config: ClipConfig = groups.get("clip", ClipConfig())
-        self.diffusion_config: DiffusionConfig = groups.get("diffusion") or DiffusionConfig()
-        self.model_config: ModelConfig = groups.get("model", ModelConfig())
-        self.weights: LossWeights = groups.get("loss", LossWeights())
-        self.rates: OptimizerConfig = groups.get("optimizer", OptimizerConfig())
-        self.sampling: SamplingConfig = groups.get("sampling", SamplingConfig())
+        self.clip_config = settings.clip
+        self.diffusion_config = settings.diffusion or DiffusionConfig()
+        self.model_config = settings.model
+        self.weights = settings.loss
+        self.rates = settings.optimizer
+        self.sampling = settings.sampling
         self.understanding_epochs = self.hparams["understanding_epochs"]
         self.seed = self.hparams["seed"]
 
@@ -214,14 +196,13 @@ class UniEmo(lightning.LightningModule):
         self.object_names: list[str] = []
         self.register_buffer("scene_words", torch.zeros(0, word_width), persistent=False)
         self.register_buffer("object_words", torch.zeros(0, word_width), persistent=False)
-        self.space = groups.get("space", EmotionSpaceConfig()).build(feature_width)
+        self.space = settings.space.build(feature_width)
 
         # Diffusion: pseudo-word -> loss or images.
         self.head = head
         self.latents: LatentCache | None = None  # set by LatentPass
         if head is not None and head.device.type != "meta":
-            embedding: Any = head.text_encoder.get_input_embeddings()
-            self.fusion.start_among(embedding.weight)
+            self.fusion.start_among(*head.prompts.word_statistics())
 
         self.accuracy = MetricCollection(
             {
@@ -296,6 +277,10 @@ class UniEmo(lightning.LightningModule):
             self.object_base,
         )
 
+    def express(self, features: Features, emotion: Tensor) -> Condition:
+        """Return the pseudo-words that express emotions [B], fused from drawn features [B, D]."""
+        return self.fuse(self.interpret(features), emotion)
+
     def joint_losses(self, reading: Reading, batch: Batch, latent: Tensor) -> dict[str, Tensor]:
         """Return L_cond and L(theta) of a training batch and its latents [B, c, h, h]."""
         condition = self.fuse(reading, batch["emotion"])
@@ -336,23 +321,7 @@ class UniEmo(lightning.LightningModule):
         draw = draw_noise(head, latent, index, self.seed, epoch)
         return noise_prediction_loss(head, latent, conditioning, draw)
 
-    @property
-    def diffusion(self) -> StableDiffusion:
-        """The diffusion head.
-
-        Raises:
-            UserError: If the model was built without one.
-        """
-        if self.head is None:
-            raise UserError("this model has no diffusion head; set model.diffusion.source")
-        return self.head
-
     # --- Training ------------------------------------------------------------------------------
-
-    @property
-    def image_size(self) -> int | None:
-        """Side of the pictures that the diffusion head paints; None without one."""
-        return None if self.head is None else self.head.image_size
 
     @property
     def stage(self) -> Stage:
@@ -457,65 +426,6 @@ class UniEmo(lightning.LightningModule):
             {f"{split}/{name}": value.float() for name, value in results.items()}, prog_bar=True
         )
 
-    # --- Generation ----------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def conditions(self, emotion: Tensor, index: Tensor) -> Condition:
-        """Draw features for emotions [B] and images [B] of theirs, and fuse them."""
-        features = self.space.sample(emotion, self._generators(emotion, index))
-        features = Features(*(f.to(self.device) for f in features))
-        return self.fuse(self.interpret(features), emotion.to(self.device))
-
-    @torch.no_grad()
-    def paint(
-        self,
-        condition: Condition,
-        generators: list[torch.Generator],
-        sampling: SamplingConfig | None = None,
-        prompt: str | None = None,
-    ) -> Tensor:
-        """Paint one image for each condition.
-
-        Args:
-            condition: Of B images.
-            generators: B generators on the CPU, one per image.
-            sampling: How; the model's own settings if None.
-            prompt: Another prompt that holds the pseudo-word ``*``.
-
-        Returns:
-            Images [B, 3, H, H] in [0, 1].
-        """
-        states = self.diffusion.condition(condition.word, prompt or self.diffusion_config.prompt)
-        return sample(self.diffusion, states, generators, sampling or self.sampling)
-
-    def predict_step(self, request: Request) -> tuple[Tensor, Condition]:
-        """Paint the images of a request; see :meth:`generate`."""
-        sampling = replace(
-            self.sampling,
-            guidance_scale=request.guidance_scale,
-            num_inference_steps=request.num_inference_steps,
-        )
-        return self.generate(request.emotion, request.image_index, sampling)
-
-    def generate(
-        self, emotion: Tensor, index: Tensor, sampling: SamplingConfig | None = None
-    ) -> tuple[Tensor, Condition]:
-        """Paint image number ``index`` [B] of each ``emotion`` [B] from the emotion space.
-
-        Image k of an emotion is the same whatever the batch it is painted in.
-
-        Returns:
-            Images [B, 3, H, H] in [0, 1], and their conditions.
-        """
-        condition = self.conditions(emotion, index)
-        # A second stream: the first drew the features, however many numbers that took.
-        generators = self._generators(emotion, index, stream=1)
-        return self.paint(condition, generators, sampling), condition
-
-    def _generators(self, emotion: Tensor, index: Tensor, stream: int = 0) -> list[torch.Generator]:
-        pairs = zip(emotion.tolist(), index.tolist(), strict=True)
-        return [image_generator(2 * self.seed + stream, e, k) for e, k in pairs]
-
     # --- Data and checkpoints ------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
@@ -600,20 +510,11 @@ class UniEmo(lightning.LightningModule):
         Raises:
             UserError: If the file is missing or no checkpoint of UniEmo.
         """
-        checkpoint = read_checkpoint(path)
-        saved = dict(checkpoint["hyper_parameters"])
-        kinds = {
-            "clip": ClipConfig,
-            "diffusion": DiffusionConfig,
-            "model": ModelConfig,
-            "space": EmotionSpaceConfig,
-            "loss": LossWeights,
-            "sampling": SamplingConfig,
-        }
-        for name, kind in kinds.items():
-            saved[name] = None if saved[name] is None else kind(**saved[name])
-        saved["optimizer"] = OptimizerConfig()  # of no use to a trained model
-        names = [*kinds, "optimizer", "understanding_epochs", "seed"]
-        module = cls(**{name: saved[name] for name in names})
+        saved = read_checkpoint(path)["hyper_parameters"]
+        module = cls(
+            **Settings.of_trained(saved).groups(),
+            understanding_epochs=saved["understanding_epochs"],
+            seed=saved["seed"],
+        )
         module.restore(path)
         return module.eval()

@@ -4,9 +4,10 @@ A later configuration merges these key by key. Published values are METHOD's, "P
 settings"; where a default differs from them it says so.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self
 
+from uniemo.diffusion import SamplingConfig
 from uniemo.fusion import (
     Coefficients,
     DiagonalGaussian,
@@ -180,3 +181,41 @@ class OptimizerConfig:
 
     warmup: float = 0.05
     """Share of a stage's steps over which its rates rise from 0 (ours)."""
+
+
+@dataclass
+class Settings:
+    """All groups of a model's settings."""
+
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    diffusion: DiffusionConfig | None = field(default_factory=DiffusionConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    space: EmotionSpaceConfig = field(default_factory=EmotionSpaceConfig)
+    loss: LossWeights = field(default_factory=LossWeights)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+    @classmethod
+    def of_trained(cls, saved: dict[str, Any]) -> Self:
+        """Return what a checkpoint's hyperparameters say, but for the rates: it is trained."""
+        kinds = {
+            "clip": ClipConfig,
+            "diffusion": DiffusionConfig,
+            "model": ModelConfig,
+            "space": EmotionSpaceConfig,
+            "loss": LossWeights,
+            "sampling": SamplingConfig,
+        }
+        groups: dict[str, Any] = {
+            name: None if saved[name] is None else kind(**saved[name])
+            for name, kind in kinds.items()
+        }
+        return cls(**groups)
+
+    def groups(self) -> dict[str, Any]:
+        """Return the groups by name."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for a checkpoint."""
+        return asdict(self)

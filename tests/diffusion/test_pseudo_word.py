@@ -117,3 +117,10 @@ def test_placeholder_may_be_any_text(head: StableDiffusion) -> None:
     prompts = PromptEncoder(head.text_encoder, head.prompts.tokenizer, "<emotion>")
     words = torch.randn(2, 16)
     assert torch.equal(prompts.inject(words, "a <emotion>."), head.condition(words, "a *."))
+
+
+def test_word_statistics_are_those_of_the_embedding_table(head):
+    table = head.text_encoder.get_input_embeddings().weight.double()
+    mean, std = head.prompts.word_statistics()
+    torch.testing.assert_close(mean, table.mean(0).float())
+    torch.testing.assert_close(std, (table - table.mean(0)).std(correction=0).float())

@@ -2,7 +2,7 @@
 
 On the joint phase's latents, noise and number of steps, so that it is a fair yardstick.
 
-Legend: B images, W width of the text encoder, C emotions, V tokens of its vocabulary.
+Legend: B images, W width of the text encoder, C emotions.
 """
 
 from collections.abc import Iterator
@@ -49,9 +49,7 @@ class LearntWords(lightning.LightningModule):
         self.prompt, self.seed = prompt, seed
         self.diffusion = head
         self.latents: LatentCache | None = None  # set by LatentPass
-        embedding: Any = head.text_encoder.get_input_embeddings()
-        table = embedding.weight.detach().float()  # [V, W]
-        self.mean, self.deviation = table.mean(dim=0), (table - table.mean(dim=0)).std()
+        self.mean, self.deviation = head.prompts.word_statistics()
         self.standard = nn.Parameter(torch.zeros(N_EMOTIONS, head.width))  # [C, W]
 
     def words(self, emotion: Tensor) -> Tensor:

@@ -209,10 +209,9 @@ class OneWordStage(Stage):
             nn.GELU(),
             nn.Linear(4 * feature_width, head.width),
         )
-        embedding: Any = head.text_encoder.get_input_embeddings()
-        table: Tensor = embedding.weight.detach()  # [V, W], V tokens of the vocabulary
-        self.register_buffer("word_mean", table.mean(0))
-        self.register_buffer("word_std", (table - table.mean(0)).square().mean().sqrt())
+        mean, std = head.prompts.word_statistics()
+        self.register_buffer("word_mean", mean)
+        self.register_buffer("word_std", std)
 
     def encode(self, image: Tensor) -> Tensor:
         """Return hidden states [B, T, W] of ``"a *"`` for pictures [B, 3, 64, 64] in [0, 1]."""

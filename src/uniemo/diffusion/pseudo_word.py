@@ -96,6 +96,13 @@ class PromptEncoder:
         ids = torch.tensor([self._pad([self._tokens(p)], p).ids for p in prompts])  # [B, T]
         return self.text_encoder(ids.to(self.text_encoder.device)).last_hidden_state
 
+    def word_statistics(self) -> tuple[Tensor, Tensor]:
+        """Return where real words lie: the token embeddings' mean [W] and deviation about it."""
+        embedding: Any = self.text_encoder.get_input_embeddings()
+        table: Tensor = embedding.weight.detach().double()  # [V, W], V tokens
+        mean = table.mean(dim=0)
+        return mean.float(), (table - mean).square().mean().sqrt().float()
+
     def embed_names(self, names: Sequence[str]) -> Tensor:
         """Return the mean token embedding of each of K names: [K, W], without gradient.
 

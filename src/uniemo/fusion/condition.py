@@ -1,7 +1,7 @@
 """Fuse features into one pseudo-word: c = me(fe) + alpha_s ms(fs) + alpha_o mo(fo) (METHOD).
 
 Legend: B images, D width of the features, W width of the text encoder's token embeddings, E width
-of CLIP's joint space, V tokens of the text encoder's vocabulary.
+of CLIP's joint space.
 """
 
 from typing import Literal, NamedTuple, assert_never
@@ -61,11 +61,10 @@ class Fusion(nn.Module):
         self.register_buffer("word_std", torch.tensor(0.02))
 
     @torch.no_grad()
-    def start_among(self, token_embeddings: Tensor) -> None:
-        """Give words the mean, and about the mean its deviation, of real embeddings [V, W]."""
-        table = token_embeddings.double()
-        self.word_mean.copy_(table.mean(dim=0))
-        self.word_std.copy_((table - table.mean(dim=0)).square().mean().sqrt())
+    def start_among(self, mean: Tensor, std: Tensor) -> None:
+        """Let words start where real ones lie: their mean [W] and deviation (a scalar)."""
+        self.word_mean.copy_(mean)
+        self.word_std.copy_(std)
 
     def standardised(self, word: Tensor) -> Tensor:
         """Return words [B, W] in the mappers' own scale, for the emotion head to read."""

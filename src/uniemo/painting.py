@@ -1,0 +1,104 @@
+"""The painting half of :class:`uniemo.module.UniEmo`: from an emotion, or a condition, to images.
+
+Legend: B images, H their side in pixels, D width of the features.
+"""
+
+from dataclasses import replace
+
+import lightning
+import torch
+from torch import Tensor
+
+from uniemo.batch import Features
+from uniemo.curriculum.requests import Request
+from uniemo.diffusion import SamplingConfig, StableDiffusion, image_generator, sample
+from uniemo.errors import UserError
+from uniemo.fusion import Condition, EmotionSpace
+from uniemo.settings import DiffusionConfig
+
+
+class Painting(lightning.LightningModule):
+    """What a model paints with; :class:`uniemo.module.UniEmo` brings the parts."""
+
+    head: StableDiffusion | None
+    space: EmotionSpace
+    sampling: SamplingConfig
+    diffusion_config: DiffusionConfig
+    seed: int
+
+    @property
+    def diffusion(self) -> StableDiffusion:
+        """The diffusion head.
+
+        Raises:
+            UserError: If the model was built without one.
+        """
+        if self.head is None:
+            raise UserError("this model has no diffusion head; set model.diffusion.source")
+        return self.head
+
+    @property
+    def image_size(self) -> int | None:
+        """Side of the pictures that the diffusion head paints; None without one."""
+        return None if self.head is None else self.head.image_size
+
+    def express(self, features: Features, emotion: Tensor) -> Condition:
+        """Return the pseudo-words that express emotions [B], fused from drawn features [B, D]."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def conditions(self, emotion: Tensor, index: Tensor) -> Condition:
+        """Draw features for emotions [B] and images [B] of theirs, and fuse them."""
+        features = self.space.sample(emotion, self._generators(emotion, index))
+        features = Features(*(f.to(self.device) for f in features))
+        return self.express(features, emotion.to(self.device))
+
+    @torch.no_grad()
+    def paint(
+        self,
+        condition: Condition,
+        generators: list[torch.Generator],
+        sampling: SamplingConfig | None = None,
+        prompt: str | None = None,
+    ) -> Tensor:
+        """Paint one image for each condition.
+
+        Args:
+            condition: Of B images.
+            generators: B generators on the CPU, one per image.
+            sampling: How; the model's own settings if None.
+            prompt: Another prompt that holds the pseudo-word ``*``.
+
+        Returns:
+            Images [B, 3, H, H] in [0, 1].
+        """
+        states = self.diffusion.condition(condition.word, prompt or self.diffusion_config.prompt)
+        return sample(self.diffusion, states, generators, sampling or self.sampling)
+
+    def predict_step(self, request: Request) -> tuple[Tensor, Condition]:
+        """Paint the images of a request; see :meth:`generate`."""
+        sampling = replace(
+            self.sampling,
+            guidance_scale=request.guidance_scale,
+            num_inference_steps=request.num_inference_steps,
+        )
+        return self.generate(request.emotion, request.image_index, sampling)
+
+    def generate(
+        self, emotion: Tensor, index: Tensor, sampling: SamplingConfig | None = None
+    ) -> tuple[Tensor, Condition]:
+        """Paint image number ``index`` [B] of each ``emotion`` [B] from the emotion space.
+
+        Image k of an emotion is the same whatever the batch it is painted in.
+
+        Returns:
+            Images [B, 3, H, H] in [0, 1], and their conditions.
+        """
+        condition = self.conditions(emotion, index)
+        # A second stream: the first drew the features, however many numbers that took.
+        generators = self._generators(emotion, index, stream=1)
+        return self.paint(condition, generators, sampling), condition
+
+    def _generators(self, emotion: Tensor, index: Tensor, stream: int = 0) -> list[torch.Generator]:
+        pairs = zip(emotion.tolist(), index.tolist(), strict=True)
+        return [image_generator(2 * self.seed + stream, e, k) for e, k in pairs]
