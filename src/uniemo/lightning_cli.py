@@ -6,12 +6,13 @@ from typing import Any
 from lightning import LightningDataModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from uniemo.configs import Parser
 from uniemo.curriculum.generate import generate
 from uniemo.curriculum.keep import BEST, BestCheckpoint, LastCheckpoint, phase_result
 from uniemo.curriculum.report import Report
+from uniemo.curves import curve_logger
 from uniemo.experiment import add_groups
 from uniemo.module import UniEmo
 
@@ -76,8 +77,9 @@ class UniEmoCLI(LightningCLI):
             folder = self.folder
             if config.get("logger") in (None, True):
                 kwargs["logger"] = [
-                    CSVLogger(folder, name=None, version=""),
+                    # The first one's folder is where Lightning writes the configuration.
                     TensorBoardLogger(folder, name=None, version=""),
+                    curve_logger(folder),
                 ]
             given = config.get("callbacks") or []
             kwargs["callbacks"] = [

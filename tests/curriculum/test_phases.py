@@ -1,6 +1,5 @@
 """The three phases through the real command line, on tiny files."""
 
-import csv
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from pyarrow import parquet
 
 from data_modules import EmoSetDataModule
 from tests.conftest import settings
+from uniemo.curves import read_curves
 from uniemo.emotions import EMOTIONS
 
 EXPERIMENT = str(Path(__file__).parents[2] / "experiments/emoset.yaml")
@@ -196,8 +196,8 @@ def test_two_processes_train_as_one_does(tiny_files, whole, tmp_path):
            "data.init_args.batch_size": 4},
     )  # fmt: skip
     one, two = (
-        [float(row["val/loss"]) for row in csv.DictReader(path.open()) if row["val/loss"]]
-        for path in (whole / "joint/metrics.csv", tmp_path / "emoset/joint/metrics.csv")
+        [value for series in read_curves(folder)["loss"] for _, value in series.points]
+        for folder in (whole / "joint", tmp_path / "emoset/joint")
     )
     assert len(one) == 2
     assert two == pytest.approx(one, rel=1e-2)

@@ -29,7 +29,8 @@ def experiment(tiny_files, tmp_path_factory) -> SimpleNamespace:
     run = root / "runs" / "tiny" / "joint"
     run.mkdir(parents=True)
     write_checkpoint(run / "best.ckpt", tiny_files)
-    (run / "metrics.csv").write_text(
+    (run / "curves/version_0").mkdir(parents=True)
+    (run / "curves/version_0/metrics.csv").write_text(
         "epoch,step,train/total,val/accuracy\n0,1,2.0,\n0,2,1.5,\n0,2,,0.25\n1,4,1.0,\n1,4,,0.5\n"
     )
     write_manifest(root / "runs" / "tiny" / "generate")

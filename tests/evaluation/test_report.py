@@ -11,8 +11,9 @@ from typing import NamedTuple
 import pytest
 import torch
 
+from uniemo.curves import Series, curve_logger, read_curves
 from uniemo.emotions import EMOTIONS
-from uniemo.evaluation.figures import Series, curve_svg, data_uri, read_curves
+from uniemo.evaluation.figures import curve_svg, data_uri
 from uniemo.evaluation.generation import Shown
 from uniemo.evaluation.report import Filtered, Report, number, percent, read_filtered
 from uniemo.evaluation.understanding import Example
@@ -141,13 +142,30 @@ def test_numbers_are_written_short():
 
 
 def test_curves_are_read_by_quantity_and_survive_oddities(tmp_path):
-    path = tmp_path / "metrics.csv"
-    path.write_text("epoch,step,train/total,val/total,lr\n0,1,2.0,,0.1\n0,2,,1.0,\n0,3,nan,,\n")
-    curves = read_curves(path)
+    write_curves(
+        tmp_path, 0, "epoch,step,train/total,val/total,lr\n0,1,2.0,,0.1\n0,2,,1.0,\n0,3,nan,,\n"
+    )
+    curves = read_curves(tmp_path)
     assert [(s.name, len(s.points)) for s in curves["total"]] == [("train", 2), ("val", 1)]
     assert "NaN" not in curve_svg(curves["total"], "total")
     assert "nan" not in curve_svg(curves["total"], "total")
-    assert read_curves(tmp_path / "missing.csv") == {}
+    assert read_curves(tmp_path / "missing") == {}
+
+
+def test_a_run_that_went_on_has_whole_curves(tmp_path):
+    write_curves(tmp_path, 0, "step,train/total\n1,9\n2,8\n3,7\n")
+    write_curves(tmp_path, 1, "step,train/total,val/total\n3,6,\n4,5,\n4,,2\n")
+    train, val = read_curves(tmp_path)["total"]
+    assert train.points == [(1, 9), (2, 8), (3, 6), (4, 5)]
+    assert val.points == [(4, 2)]
+    assert curve_logger(tmp_path).version == 2
+    assert read_curves(tmp_path)["total"] == [train, val]
+
+
+def write_curves(run, start, text):
+    path = run / "curves" / f"version_{start}" / "metrics.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
 
 
 def test_filter_examples_come_from_the_manifest(experiment):

@@ -6,11 +6,11 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from uniemo.backbones.pictures import loader
+from uniemo.curves import curve_logger
 
 
 class Stage(lightning.LightningModule):
@@ -81,7 +81,7 @@ def run(stage: Stage, folder: Path, processes: int = 1) -> None:
     Args:
         stage: The stage, with fresh weights.
         processes: Processes that share a step; on few cores two of one thread beat one of two.
-        folder: Takes ``last.ckpt`` every hundred steps and ``metrics.csv``.
+        folder: Takes ``last.ckpt`` every hundred steps and the curves.
     """
     last = folder / "last.ckpt"
     keep = ModelCheckpoint(
@@ -97,7 +97,7 @@ def run(stage: Stage, folder: Path, processes: int = 1) -> None:
         reload_dataloaders_every_n_epochs=1,
         gradient_clip_val=1.0,
         callbacks=[keep, RichProgressBar(refresh_rate=20)],
-        logger=CSVLogger(folder, name=None, version=""),
+        logger=curve_logger(folder),
         log_every_n_steps=20,
         enable_model_summary=False,
     )

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import track
 
 from uniemo.curriculum.phases import PHASES
+from uniemo.curves import read_curves
 from uniemo.diffusion import StableDiffusion, latent_fingerprint
 from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
-from uniemo.evaluation.figures import read_curves
 from uniemo.evaluation.generation import (
     GenerationEvaluation,
     GenerationResult,
@@ -126,7 +126,7 @@ def evaluate_checkpoint(
         metrics["generation"] = {"checkpoint": str(source)} | result.numbers
     metrics["queries"] = read.queries
     report = Report(metrics, *describe(data), examples=read.examples)
-    report.curves = {p: read_curves(experiment.folder / p / "metrics.csv") for p in PHASES}
+    report.curves = {p: read_curves(experiment.folder / p) for p in PHASES}
     report.filtered = read_filtered(experiment.folder / "generate")
     return finish(experiment, experiment.folder / "eval", report, data, result)
 

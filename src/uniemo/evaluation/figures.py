@@ -3,12 +3,9 @@
 Legend: H, h sides of pictures in pixels, gh x gw patches.
 """
 
-import csv
 from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
-from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -16,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as transforms
 from torchvision.utils import draw_bounding_boxes
+
+from uniemo.curves import Series
 
 LARGEST = 192  # pixels of a picture's side in the page
 SMALL = 96  # up to here a JPEG would show its blocks
@@ -61,31 +60,6 @@ def attention_overlay(image: Tensor, attention: Tensor, box: Tensor) -> Tensor:
         pixels = (box * (LARGEST - 1)).round()[None]
         picture = draw_bounding_boxes(picture, pixels, colors=[BOX], width=2)
     return picture
-
-
-class Series(NamedTuple):
-    """One curve."""
-
-    name: str  # "train" or "val"
-    points: list[tuple[float, float]]  # step, value
-
-
-def read_curves(path: Path) -> dict[str, list[Series]]:
-    """Read the curves of a run's ``metrics.csv``, by quantity; empty if there is no such file.
-
-    Columns are ``train/QUANTITY`` and ``val/QUANTITY``; a row holds some of them.
-    """
-    curves: dict[str, dict[str, Series]] = {}
-    if path.is_file():
-        with path.open(newline="", encoding="utf-8") as lines:
-            for row in csv.DictReader(lines):
-                for column, value in row.items():
-                    stage, _, quantity = (column or "").partition("/")
-                    if value and row.get("step") and stage in ("train", "val"):
-                        series = curves.setdefault(quantity, {})
-                        curve = series.setdefault(stage, Series(stage, []))
-                        curve.points.append((float(row["step"]), float(value)))
-    return {quantity: list(series.values()) for quantity, series in sorted(curves.items())}
 
 
 def curve_svg(series: Sequence[Series], title: str) -> str:

@@ -1,0 +1,50 @@
+"""Curves of training, written by Lightning's CSV logger, one file for every start of a run."""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+from lightning.pytorch.loggers import CSVLogger
+
+FOLDER = "curves"
+
+
+class Series(NamedTuple):
+    """One curve."""
+
+    name: str  # "train" or "val"
+    points: list[tuple[float, float]]  # step, value
+
+
+def curve_logger(run: Path) -> CSVLogger:
+    """Return a logger that writes ``curves/version_K/metrics.csv``, K counting the run's starts.
+
+    Lightning's logger would delete what an earlier start has written to the same file.
+    """
+    starts = len(list((run / FOLDER).glob("version_*")))
+    return CSVLogger(run, name=FOLDER, version=starts)
+
+
+def read_curves(run: Path) -> dict[str, list[Series]]:
+    """Read the curves of a run by quantity; empty if there are none.
+
+    Columns are ``train/QUANTITY`` and ``val/QUANTITY``; a row holds some of them. From its first
+    step on, a later start of the run replaces the earlier ones.
+    """
+    rows: list[dict[str, str]] = []
+    for start in range(len(list((run / FOLDER).glob("version_*")))):
+        path = run / FOLDER / f"version_{start}" / "metrics.csv"
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as lines:
+                later = [row for row in csv.DictReader(lines) if row.get("step")]
+            first = min((float(row["step"]) for row in later), default=float("inf"))
+            rows = [row for row in rows if float(row["step"]) < first] + later
+    curves: dict[str, dict[str, Series]] = {}
+    for row in rows:
+        for column, value in row.items():
+            stage, _, quantity = (column or "").partition("/")
+            if value and stage in ("train", "val"):
+                series = curves.setdefault(quantity, {})
+                curve = series.setdefault(stage, Series(stage, []))
+                curve.points.append((float(row["step"]), float(value)))
+    return {quantity: list(series.values()) for quantity, series in sorted(curves.items())}
