@@ -92,14 +92,33 @@ def test_theta_alone_moves_mappers_and_queries_and_no_frozen_weight(module):
     assert not torch.equal(module.chain.scene_queries.tokens, before["chain.scene_queries.tokens"])
 
 
-def test_alignment_moves_the_scene_and_object_mappers_alone(module):
+def test_alignment_moves_the_mappers_alone(module):
     module.train()
     assert module.scene_words.shape == (len(SCENES), module.diffusion.width)
     batch = make_batch()
     module.alignment_loss(module.read(batch["clip_image"]), batch).backward()
     moved = {name for name, p in module.named_parameters() if p.grad is not None and p.grad.any()}
-    assert moved
-    assert all(name.startswith(("fusion.scene_mapper", "fusion.object_mapper")) for name in moved)
+    for mapper in "emotion_mapper", "scene_mapper", "object_mapper":
+        assert any(name.startswith(f"fusion.{mapper}") for name in moved), mapper
+    assert all(name.startswith("fusion.") for name in moved)
+
+
+def test_alignment_is_nothing_where_the_condition_says_the_names(module):
+    batch = make_batch()
+    batch["scene"], batch["objects"] = torch.full((8,), 1), torch.eye(3).bool()[[2] * 8]
+    said = {"scene_mapper": module.scene_words[1], "object_mapper": module.object_words[2]}
+    reading = module.read(batch["clip_image"])
+    condition = module.fuse(reading, batch["emotion"])
+    for mapper, word in said.items():
+        getattr(module.fusion, mapper).forward = lambda _, word=word: word.expand(8, -1)
+    # The emotion's part adds what the coefficients take away.
+    module.fusion.emotion_mapper.forward = lambda _: sum(
+        (1 - alpha[:, None]) * word
+        for alpha, word in zip(
+            (condition.alpha_scene, condition.alpha_object), said.values(), strict=True
+        )
+    )
+    assert module.alignment_loss(reading, batch) < 1e-6
 
 
 def test_with_evidence_the_emotion_is_read_from_scene_and_object_too(module):

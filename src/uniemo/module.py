@@ -33,7 +33,8 @@ from uniemo.fusion import (
     Condition,
     Fusion,
     emotional_condition_loss,
-    name_alignment_loss,
+    word_alignment_loss,
+    words_of_names,
 )
 from uniemo.optimisation import (
     parameter_groups,
@@ -295,13 +296,21 @@ class UniEmo(Painting):
         }
 
     def alignment_loss(self, reading: Reading, batch: Batch) -> Tensor:
-        """Return how far mapped scenes and objects are from their names' words (ours)."""
-        features, fusion = reading.features, self.fusion
+        """Return how far the mappers are from the words of the pictures' names (ours).
+
+        A mapped scene or object should be its name's word, and the whole condition the sum of both:
+        so the emotion's mapper learns to add what the coefficients take away.
+        """
+        features, fusion = Features(*(f.detach() for f in reading.features)), self.fusion
         scene_names = name_positives(batch["scene"], len(self.scene_names))  # [B, S]
-        return name_alignment_loss(
-            fusion.scene_mapper(features.scene.detach()), self.scene_words, scene_names
-        ) + name_alignment_loss(
-            fusion.object_mapper(features.object.detach()), self.object_words, batch["objects"]
+        scene, has_scene = words_of_names(self.scene_words, scene_names)
+        object_, has_object = words_of_names(self.object_words, batch["objects"])
+        condition = self.fuse(reading._replace(features=features), batch["emotion"])
+        whole = fusion.standardised(condition.word)  # [B, W]
+        return (
+            word_alignment_loss(fusion.scene_mapper(features.scene), scene, has_scene)
+            + word_alignment_loss(fusion.object_mapper(features.object), object_, has_object)
+            + word_alignment_loss(whole, scene + object_, has_scene & has_object)
         )
 
     def theta_losses(

@@ -134,9 +134,9 @@ class LossWeights:
     """Weight of L(theta)."""
 
     alignment: float = 0.0
-    """Weight, in the understanding epochs, of the distance of mapped scene and object features to
-    the words of their names; it moves the mappers alone, at their rate in those epochs (ours; the
-    published training starts the mappers anywhere)."""
+    """Weight, in the understanding epochs, of the distance of mapped scenes, objects and the whole
+    condition to the words of their names; it moves the mappers alone, at their rate in those epochs
+    (ours; the published training starts the mappers anywhere)."""
 
     generated: float = 1.0
     """Weight of a generated picture in L_Cls, a real one having 1 (third phase; ours)."""

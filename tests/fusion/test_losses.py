@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from uniemo.fusion import emotional_condition_loss, name_alignment_loss
+from uniemo.fusion import emotional_condition_loss, word_alignment_loss, words_of_names
 
 
 def case(n_images=8):
@@ -59,7 +59,8 @@ def test_alignment_is_the_mean_distance_to_the_mean_of_an_images_words():
     for row, own in zip(mapped.numpy(), positives.numpy(), strict=True):
         if own.any():
             distances.append(((row - words.numpy()[own].mean(0)) ** 2).mean())
-    loss = name_alignment_loss(mapped, words, positives)
+    loss = word_alignment_loss(mapped, *words_of_names(words, positives))
     np.testing.assert_allclose(loss, np.mean(distances), rtol=1e-6)
-    assert name_alignment_loss(mapped, words, torch.zeros_like(positives)) == 0
-    assert name_alignment_loss(mapped, words[:0], positives[:, :0]) == 0
+    nothing = words_of_names(words, torch.zeros_like(positives))
+    assert word_alignment_loss(mapped, *nothing) == 0
+    assert word_alignment_loss(mapped, *words_of_names(words[:0], positives[:, :0])) == 0

@@ -10,7 +10,11 @@ from uniemo.fusion.emotion_space import (
     TiedGaussian,
 )
 from uniemo.fusion.evidence import AttributeEvidence
-from uniemo.fusion.losses import emotional_condition_loss, name_alignment_loss
+from uniemo.fusion.losses import (
+    emotional_condition_loss,
+    word_alignment_loss,
+    words_of_names,
+)
 from uniemo.fusion.mappers import Mapper
 
 __all__ = [
@@ -26,5 +30,6 @@ __all__ = [
     "StoredFeatures",
     "TiedGaussian",
     "emotional_condition_loss",
-    "name_alignment_loss",
+    "word_alignment_loss",
+    "words_of_names",
 ]

@@ -1,4 +1,4 @@
-"""Emotional condition loss L_cond (METHOD, "Emotional condition loss"), and name alignment (ours).
+"""L_cond (METHOD, "Emotional condition loss"), and alignment to words (ours).
 
 Legend: B images, C emotions, K names, W width of the text encoder's token embeddings.
 """
@@ -33,21 +33,30 @@ def emotional_condition_loss(
     return F.cross_entropy(condition_logits, emotion) + triplet
 
 
-def name_alignment_loss(mapped: Tensor, embeddings: Tensor, positives: Tensor) -> Tensor:
-    """Mean squared distance of mapped features to the words of the image's own names (ours).
+def words_of_names(embeddings: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean word of each image's names [B, W], and which images have any [B] bool.
+
+    Args:
+        embeddings: [K, W], the names' words in the mappers' scale.
+        positives: [B, K] bool, the names of each image.
+    """
+    count = positives.sum(dim=1, keepdim=True)  # [B, 1]
+    return positives.to(embeddings) @ embeddings / count.clamp(min=1), count[:, 0] > 0
+
+
+def word_alignment_loss(mapped: Tensor, word: Tensor, known: Tensor) -> Tensor:
+    """Mean squared distance of mapped features to the words that they should say (ours).
 
     L(theta) tells the mappers where words lie only through the frozen denoiser, whose gradient is
     mostly noise. Real words are a better place to start from.
 
     Args:
-        mapped: [B, W], a scene's or an object's features after their mapper.
-        embeddings: [K, W], the names' words in the mappers' scale.
-        positives: [B, K] bool, the names of each image; images without any are left out.
+        mapped: [B, W], in the mappers' scale.
+        word: [B, W] likewise.
+        known: [B] bool; the other images are left out.
 
     Returns:
-        The mean over the images that have names; 0 if none has.
+        The mean over the known; 0, with a graph, if none is.
     """
-    count = positives.sum(dim=1)  # [B]
-    target = positives.to(embeddings) @ embeddings / count.clamp(min=1).unsqueeze(1)  # [B, W]
-    error = (mapped - target).square().mean(dim=1) * (count > 0)  # [B]
-    return error.sum() / (count > 0).sum().clamp(min=1)
+    error = (mapped - word).square().mean(dim=1) * known  # [B]
+    return error.sum() / known.sum().clamp(min=1)
