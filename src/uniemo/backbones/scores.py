@@ -54,7 +54,7 @@ ONE_WORD_BATCH = 32
 N_ONE_WORD = 512
 """Held-out pictures painted again from one word."""
 
-SAMPLING = SamplingConfig(num_inference_steps=20, guidance_scale=3.0, batch_size=64)
+SAMPLING = SamplingConfig(num_inference_steps=10, guidance_scale=3.0, batch_size=64)
 """As in ``experiments/emoscenes.yaml``."""
 
 
