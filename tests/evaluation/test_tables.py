@@ -7,7 +7,14 @@ import torch
 from torch import Tensor
 
 from uniemo.evaluation.features import PictureNetwork
-from uniemo.evaluation.tables import FeatureTable, Library, Look, Reconstruction, diffusion_view
+from uniemo.evaluation.tables import (
+    FeatureTable,
+    Library,
+    Look,
+    Reconstruction,
+    chosen_rows,
+    diffusion_view,
+)
 
 N, SIDE = 13, 4
 WIDTH = 3 * SIDE * SIDE
@@ -56,9 +63,9 @@ class Data:
             for part in torch.tensor(rows).split(5)
         ]
 
-    def expected(self, image: Tensor, step: int = 1) -> FeatureTable:
+    def expected(self, image: Tensor, limit: int | None = None) -> FeatureTable:
         columns = image.flatten(1), self.emotion, self.scene, self.objects, torch.arange(N)
-        return FeatureTable(*(column[::step] for column in columns))
+        return FeatureTable(*(column[chosen_rows(self.emotion, limit)] for column in columns))
 
 
 @pytest.fixture
@@ -76,9 +83,17 @@ def assert_same(ours: FeatureTable, expected: FeatureTable) -> None:
         torch.testing.assert_close(a, b)
 
 
-# 13 pictures, at most 7 or 2: every second or every seventh, so some batches have none.
-@pytest.mark.parametrize(("limit", "step"), [(7, 2), (2, 7)])
-def test_one_pass_serves_all_looks(data, library, limit, step):
+def test_some_rows_are_the_same_share_of_each_emotion():
+    emotion = torch.arange(800) % 8  # every second row is of every second emotion
+    rows = chosen_rows(emotion, 400)
+    assert emotion[rows].bincount().tolist() == [50] * 8
+    assert rows.tolist() == chosen_rows(emotion, 400).tolist()
+    assert chosen_rows(emotion, 800).all()
+    assert chosen_rows(emotion, None).all()
+
+
+@pytest.mark.parametrize("limit", [12, 2])
+def test_one_pass_serves_all_looks(data, library, limit):
     darker = Reconstruction(lambda image: image / 2, "darker")
     crisp = Look(network("a"), diffusion_view(SIDE))
     other = crisp._replace(network=network("b"))
@@ -86,7 +101,7 @@ def test_one_pass_serves_all_looks(data, library, limit, step):
     first, second, third, again = library.tables([crisp, decoded, other, crisp], "train")
     assert data.decoded == N
     assert_same(first, data.expected(data.image))
-    assert_same(second, data.expected(data.image / 2, step))
+    assert_same(second, data.expected(data.image / 2, limit))
     assert_same(third, first)
     assert_same(again, first)
     assert crisp.network.network.seen == N + len(second.row)
@@ -101,4 +116,4 @@ def test_only_what_is_missing_is_read(data, library):
     assert_same(after[0], before)
     limited = crisp._replace(limit=4)
     library.tables([limited, crisp], "test")
-    assert data.decoded == 2 * N + 4  # every fourth
+    assert data.decoded == 2 * N + int(chosen_rows(data.emotion, 4).sum())

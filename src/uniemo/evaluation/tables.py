@@ -14,6 +14,7 @@ from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from data_modules.sampler import stratified_rows
 from uniemo.batch import Batch
 from uniemo.evaluation.features import PictureNetwork
 
@@ -57,7 +58,7 @@ class Look(NamedTuple):
     network: PictureNetwork
     view: View
     reconstruction: Reconstruction | None = None  # done to the pictures before; None for nothing
-    limit: int | None = None  # at most so many pictures, evenly spread over the split; None for all
+    limit: int | None = None  # about so many pictures, the same share of each emotion; None: all
 
 
 @dataclass(frozen=True)
@@ -84,30 +85,30 @@ class Library:
         Returns:
             A table for each look.
         """
-        n = len(self.data.annotations(split).emotion)
-        steps = [1 if look.limit is None else max(-(-n // look.limit), 1) for look in looks]
-        paths = [self._path(look, split, step) for look, step in zip(looks, steps, strict=True)]
-        asked = zip(paths, looks, steps, strict=True)
-        missing = {path: (look, step) for path, look, step in asked if not path.is_file()}
+        emotion = self.data.annotations(split).emotion  # [n]
+        wanted = [chosen_rows(emotion, look.limit) for look in looks]
+        paths = [self._path(look, split, rows) for look, rows in zip(looks, wanted, strict=True)]
+        asked = zip(paths, looks, wanted, strict=True)
+        missing = {path: (look, rows) for path, look, rows in asked if not path.is_file()}
         if missing:
-            self._read(missing, split, n)
+            self._read(missing, split)
         return [FeatureTable(**load_file(path)) for path in paths]
 
-    def _path(self, look: Look, split: str, step: int) -> Path:
+    def _path(self, look: Look, split: str, rows: Tensor) -> Path:
         made = look.reconstruction
         kind = "as it is" if made is None else made.fingerprint
         data = self.data.fingerprint(split)
-        name = fingerprint(look.network.fingerprint, data, look.view.name, kind, str(step))
+        name = fingerprint(look.network.fingerprint, data, look.view.name, kind, rows)
         return self.cache / f"features-{name}.safetensors"
 
-    def _read(self, missing: dict[Path, tuple[Look, int]], split: str, n: int) -> None:
-        """Make the missing tables, each of every ``step``-th of the split's n pictures."""
-        rows = sorted({row for _, step in missing.values() for row in range(0, n, step)})
-        loader = self.data.plain_dataloader(split, rows)
+    def _read(self, missing: dict[Path, tuple[Look, Tensor]], split: str) -> None:
+        """Make the missing tables, each of some rows of the split [n] bool."""
+        anyone = torch.stack([rows for _, rows in missing.values()]).any(dim=0)  # [n]
+        loader = self.data.plain_dataloader(split, anyone.nonzero()[:, 0].tolist())
         parts: dict[Path, list[FeatureTable]] = {path: [] for path in missing}
         for batch in track(loader, f"Reading {split} pictures", total=len(loader), transient=True):
-            for path, (look, step) in missing.items():
-                mine = batch["index"] % step == 0  # [B]
+            for path, (look, rows) in missing.items():
+                mine = rows[batch["index"]]  # [B]
                 if not mine.any():
                     continue
                 image = look.view.pictures(batch)[mine].to(self.device)
@@ -119,6 +120,19 @@ class Library:
         for path, tables in parts.items():
             columns = zip(*tables, strict=True)
             save_whole(FeatureTable(*(torch.cat(column) for column in columns))._asdict(), path)
+
+
+def chosen_rows(emotion: Tensor, limit: int | None) -> Tensor:
+    """Mark about ``limit`` of a split's rows [n], at random but always the same, per emotion [n].
+
+    At random: rows often come in an order that goes by emotion, so that every second one may be of
+    every second emotion.
+    """
+    wanted = torch.ones(len(emotion), dtype=torch.bool)
+    if limit is not None and limit < len(emotion):
+        wanted[:] = False
+        wanted[stratified_rows(emotion.numpy(), limit / len(emotion), seed=0)] = True
+    return wanted
 
 
 def fingerprint(*parts: str | Tensor) -> str:
