@@ -71,6 +71,15 @@ def test_one_seed_claims_nothing(study, tmp_path):
     assert "+40.00" in text
 
 
+def test_where_nothing_is_covered_the_rule_names_no_space(study, tmp_path):
+    two = study(0, 1)
+    give(two, "spaces", "diagonal", emo_a=[0.3, 0.3], coverage=[0.0, 0.0])
+    give(two, "spaces", "tied", emo_a=[0.5, 0.5], coverage=[0.0, 0.0])
+    text = page_of(two, tmp_path)
+    assert "is the best" not in text
+    assert "names none; by Emo-A, `tied`." in text
+
+
 def test_the_best_space_follows_the_stated_rule(study, tmp_path):
     one = study(0)
     give(one, "spaces", "diagonal", emo_a=[0.9], coverage=[0.1])

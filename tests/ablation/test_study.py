@@ -85,7 +85,7 @@ def test_every_arm_is_run_and_measured(study):
         assert numbers["fid"] > 0
     page = (study.root / "RESULTS.md").read_text()
     assert "| `ours` |" in page
-    assert "is the best" in page
+    assert "the rule that the highest product" in page
     assert "Not run (profile tiny)." in page
 
 

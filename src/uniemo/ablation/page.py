@@ -160,19 +160,20 @@ def sentences(table: Table) -> list[str]:
 
 def best_space(table: Table) -> str:
     """Name the best emotion space by the rule that the sentence states."""
-    scores = {}
+    scores, accuracies = {}, {}
     for arm in table.group.arms:
         accuracy, covered = table.estimate(arm, "emo_a"), table.estimate(arm, "coverage")
         if accuracy is not None and covered is not None:
-            scores[arm] = accuracy.mean * covered.mean
+            scores[arm], accuracies[arm] = accuracy.mean * covered.mean, accuracy.mean
     if not scores:
         return "No emotion space could be rated."
+    rule = "the rule that the highest product of mean Emo-A and mean coverage on validation wins"
+    if not max(scores.values()):
+        best = max(accuracies, key=lambda arm: accuracies[arm])
+        return f"No space covers a validation picture, so {rule} names none; by Emo-A, `{best}`."
     best = max(scores, key=lambda arm: scores[arm])
     order = ", ".join(f"`{arm}` {score:.3f}" for arm, score in scores.items())
-    return (
-        "By the rule that the highest product of mean Emo-A and mean coverage on validation wins, "
-        f"`{best}` is the best ({order})."
-    )
+    return f"By {rule}, `{best}` is the best ({order})."
 
 
 def percent(fraction: float) -> str:
