@@ -4,6 +4,7 @@ Legend: B images, D width of the features, W width of the text encoder, E width 
 space, S and O numbers of scene and object names, C emotions.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -124,7 +125,7 @@ class UniEmo(Painting):
         super().__init__()
         settings = Settings(clip, diffusion, model, space, loss, optimizer, sampling)
         numbers = {"understanding_epochs": understanding_epochs, "cache": cache, "seed": seed}
-        self.save_hyperparameters(settings.as_dict() | numbers | {"start_from": start_from})
+        self.save_hyperparameters(asdict(settings) | numbers | {"start_from": start_from})
         backbone = load_clip(resolve(clip.model), clip.pretrained)
         head = None
         if diffusion is not None:
@@ -157,7 +158,7 @@ class UniEmo(Painting):
         lightning.LightningModule.__init__(module)
         settings = Settings(**groups)
         numbers = {"understanding_epochs": understanding_epochs, "cache": cache, "seed": seed}
-        module.save_hyperparameters(settings.as_dict() | numbers)
+        module.save_hyperparameters(asdict(settings) | numbers)
         module._assemble(backbone, diffusion_head, settings)
         return module
 

@@ -3,6 +3,7 @@
 Legend: B images, H their side in pixels, D width of the features.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import lightning
@@ -17,7 +18,7 @@ from uniemo.fusion import Condition, EmotionSpace
 from uniemo.settings import DiffusionConfig
 
 
-class Painting(lightning.LightningModule):
+class Painting(lightning.LightningModule, ABC):
     """What a model paints with; :class:`uniemo.module.UniEmo` brings the parts."""
 
     head: StableDiffusion | None
@@ -42,9 +43,9 @@ class Painting(lightning.LightningModule):
         """Side of the pictures that the diffusion head paints; None without one."""
         return None if self.head is None else self.head.image_size
 
+    @abstractmethod
     def express(self, features: Features, emotion: Tensor) -> Condition:
         """Return the pseudo-words that express emotions [B], fused from drawn features [B, D]."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def conditions(self, emotion: Tensor, index: Tensor) -> Condition:

@@ -4,7 +4,7 @@ A later configuration merges these key by key. Published values are METHOD's, "P
 settings"; where a default differs from them it says so.
 """
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
 
 from uniemo.diffusion import SamplingConfig
@@ -215,7 +215,3 @@ class Settings:
     def groups(self) -> dict[str, Any]:
         """Return the groups by name."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for a checkpoint."""
-        return asdict(self)
