@@ -1,11 +1,14 @@
-"""Checkpoint files of UniEmo, read without trusting them."""
+"""Checkpoint files of UniEmo: read without trusting them, and a model made from one."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import lightning
 import torch
 
 from uniemo.errors import UserError
+from uniemo.settings import Settings
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -25,3 +28,65 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "names" not in checkpoint:
         raise UserError(f"{path} is no checkpoint of UniEmo; give one that training wrote")
     return checkpoint
+
+
+class Restorable(lightning.LightningModule, ABC):
+    """What a model keeps in its checkpoints; :class:`uniemo.module.UniEmo` brings the parts."""
+
+    scene_names: list[str]
+    object_names: list[str]
+
+    @abstractmethod
+    def size_bases(self, scene_names: list[str], object_names: list[str]) -> None:
+        """Give the attribute bases the size of these names; they are empty then."""
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the names that the attribute bases number."""
+        checkpoint["names"] = {"scene": self.scene_names, "object": self.object_names}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Give the attribute bases the checkpoint's size; refuse another data set's names."""
+        names = checkpoint["names"]
+        if self.scene_names and (self.scene_names, self.object_names) != (
+            names["scene"],
+            names["object"],
+        ):
+            raise UserError(
+                "the checkpoint was trained with other scene or object names than info.json has; "
+                "use the data set it was trained on"
+            )
+        if not self.scene_names:
+            self.size_bases(names["scene"], names["object"])
+            self.to(self.device)
+
+    def restore(self, path: str | Path) -> None:
+        """Take over all that a checkpoint holds of trained weights, bases and emotion space.
+
+        Raises:
+            UserError: If the file is missing, no checkpoint of UniEmo, or of another structure.
+        """
+        checkpoint = read_checkpoint(path)
+        self.on_load_checkpoint(checkpoint)
+        try:
+            self.load_state_dict(checkpoint["state_dict"])
+        except RuntimeError as error:
+            first = str(error).splitlines()[1].strip()
+            raise UserError(
+                f"checkpoint {path} is of a model with other settings ({first}); give its own"
+            ) from None
+
+    @classmethod
+    def from_checkpoint(cls, path: str | Path) -> Self:
+        """Load a trained model from a checkpoint file, CLIP and head from where it was built.
+
+        Raises:
+            UserError: If the file is missing or no checkpoint of UniEmo.
+        """
+        saved = read_checkpoint(path)["hyper_parameters"]
+        module = cls(
+            **Settings.of_trained(saved).groups(),
+            understanding_epochs=saved["understanding_epochs"],
+            seed=saved["seed"],
+        )
+        module.restore(path)
+        return module.eval()

@@ -5,7 +5,6 @@ space, S and O numbers of scene and object names, C emotions.
 """
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 import lightning
@@ -16,7 +15,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from uniemo.batch import Annotations, Batch, Features
-from uniemo.checkpoints import read_checkpoint
+from uniemo.checkpoints import Restorable
 from uniemo.curriculum.passes import EmotionSpacePass, LatentPass
 from uniemo.curriculum.report import SampleGrid
 from uniemo.diffusion import (
@@ -27,7 +26,6 @@ from uniemo.diffusion import (
     noise_prediction_loss,
 )
 from uniemo.emotions import N_EMOTIONS
-from uniemo.errors import UserError
 from uniemo.fusion import (
     AttributeBase,
     AttributeEvidence,
@@ -79,7 +77,7 @@ class Reading(NamedTuple):
     object: Tensor  # [B, E] fo likewise
 
 
-class UniEmo(Painting):
+class UniEmo(Painting, Restorable):
     """One model that reads the emotion of a picture and paints pictures that evoke one.
 
     The first ``understanding_epochs`` epochs train understanding alone, on L_U. The epochs after
@@ -436,7 +434,7 @@ class UniEmo(Painting):
             {f"{split}/{name}": value.float() for name, value in results.items()}, prog_bar=True
         )
 
-    # --- Data and checkpoints ------------------------------------------------------------------
+    # --- Data ----------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
         """Size and fill the attribute bases from the training split's annotations."""
@@ -448,7 +446,7 @@ class UniEmo(Painting):
         self, annotations: Annotations, scene_names: list[str], object_names: list[str]
     ) -> None:
         """Compute the attribute bases: text features of all names, and p(emotion | name)."""
-        self._size_bases(scene_names, object_names)
+        self.size_bases(scene_names, object_names)
         if self.head is not None:
             for kind, names in (("scene", scene_names), ("object", object_names)):
                 if names:
@@ -473,58 +471,8 @@ class UniEmo(Painting):
                 text = backbone.encode_names(names, template)
                 base.fill(text.cpu(), annotations.emotion, positives, support)
 
-    def _size_bases(self, scene_names: list[str], object_names: list[str]) -> None:
+    def size_bases(self, scene_names: list[str], object_names: list[str]) -> None:
+        """Give the attribute bases the size of these names; they are empty then."""
         self.scene_names, self.object_names = list(scene_names), list(object_names)
         self.scene_base = AttributeBase(len(scene_names), self.embedding_width)
         self.object_base = AttributeBase(len(object_names), self.embedding_width)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the names that the attribute bases number."""
-        checkpoint["names"] = {"scene": self.scene_names, "object": self.object_names}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Give the attribute bases the checkpoint's size; refuse another data set's names."""
-        names = checkpoint["names"]
-        if self.scene_names and (self.scene_names, self.object_names) != (
-            names["scene"],
-            names["object"],
-        ):
-            raise UserError(
-                "the checkpoint was trained with other scene or object names than info.json has; "
-                "use the data set it was trained on"
-            )
-        if not self.scene_names:
-            self._size_bases(names["scene"], names["object"])
-            self.to(self.device)
-
-    def restore(self, path: str | Path) -> None:
-        """Take over all that a checkpoint holds of trained weights, bases and emotion space.
-
-        Raises:
-            UserError: If the file is missing, no checkpoint of UniEmo, or of another structure.
-        """
-        checkpoint = read_checkpoint(path)
-        self.on_load_checkpoint(checkpoint)
-        try:
-            self.load_state_dict(checkpoint["state_dict"])
-        except RuntimeError as error:
-            first = str(error).splitlines()[1].strip()
-            raise UserError(
-                f"checkpoint {path} is of a model with other settings ({first}); give its own"
-            ) from None
-
-    @classmethod
-    def from_checkpoint(cls, path: str | Path) -> Self:
-        """Load a trained model from a checkpoint file, CLIP and head from where it was built.
-
-        Raises:
-            UserError: If the file is missing or no checkpoint of UniEmo.
-        """
-        saved = read_checkpoint(path)["hyper_parameters"]
-        module = cls(
-            **Settings.of_trained(saved).groups(),
-            understanding_epochs=saved["understanding_epochs"],
-            seed=saved["seed"],
-        )
-        module.restore(path)
-        return module.eval()

@@ -45,7 +45,7 @@ class Profile:
 
 PROFILES = {
     # Under 15 minutes on two slow cores. Three seeds would take three times as long.
-    "quick": Profile("quick", (0,), (Scale(0.1, 0.3, 0.05),), ("feedback", "spaces"), 24, 16),
+    "quick": Profile("quick", (0,), (Scale(0.1, 0.2, 0.05),), ("feedback", "spaces"), 20, 16),
     # A finetuning at a tenth of the data takes three tenths of the steps: it has less to learn.
     "full": Profile(
         "full",

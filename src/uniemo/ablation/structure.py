@@ -23,9 +23,11 @@ ARMS = ("default", *CHANGES)
 
 
 def run(trial: Trial) -> None:
-    """Run all arms of a trial that are not finished."""
-    easel = None
+    """Run all arms of a trial that are not finished; one that is the default stays a dash."""
+    easel, evidence = None, trial.experiment.config.model.model.evidence
     for arm in ARMS:
+        if arm == "feature_alone" and not evidence:
+            continue
         if trained(trial, arm)[0].recall() is None:
             easel = easel or Easel(trial, joint(trial))
             train(trial, arm, easel)

@@ -32,13 +32,13 @@ def train_clip(folder: Path, weights: Path, seed: int, steps: int, processes: in
 
 
 def train_autoencoder(folder: Path, weights: Path, seed: int, steps: int, processes: int) -> None:
-    """Train the small autoencoder, whiten it, and write ``weights/stable_diffusion/vae``."""
+    """Train the small autoencoder, make it isometric, write ``weights/stable_diffusion/vae``."""
     stage = autoencoder.AutoencoderStage(
         seed=seed, steps=steps, batch_size=8, learning_rate=1e-3, warmup=100
     )
     run(stage, folder / "autoencoder", processes)
     if stage.global_rank == 0:
-        autoencoder.whiten(stage.autoencoder.eval(), seed + 1)
+        autoencoder.make_isometric(stage.autoencoder.eval(), seed + 1)
         autoencoder.save(stage.autoencoder, weights / "stable_diffusion")
 
 

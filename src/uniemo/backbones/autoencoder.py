@@ -15,6 +15,9 @@ LATENT_CHANNELS = 8
 """Twice Stable Diffusion's: five minutes of training on one core reach 20.0 dB with 8 and 17.0 dB
 with 4."""
 
+UNREAD = 1e-3
+"""A direction of the latents counts as unread below this share of the strongest one's effect."""
+
 
 def build() -> AutoencoderKL:
     """Return the autoencoder with fresh weights."""
@@ -50,32 +53,39 @@ class AutoencoderStage(Stage):
 
 
 @torch.no_grad()
-def whiten(autoencoder: AutoencoderKL, seed: int, pictures: int = 2048) -> None:
-    """Fold a linear map into the autoencoder that gives its latents unit covariance.
+def make_isometric(autoencoder: AutoencoderKL, seed: int, pictures: int = 2048) -> None:
+    """Fold a linear map into the autoencoder that makes distances in latents those in pictures.
 
-    Latents leave training with very uneven deviations, which a diffusion model with one noise level
-    for all channels learns badly. The map goes into ``quant_conv``, its inverse into
-    ``post_quant_conv``; reconstructions of the posterior's mean stay the same. The posterior's
-    variance, tiny and unused, becomes one constant.
+    Latents leave training with very uneven deviations, and some channels the decoder hardly reads.
+    A diffusion model learns all channels at one noise level and with one loss: where a channel that
+    nobody sees is as large as the one that carries the light, it learns noise, and shapes come late
+    (after 269,000 pictures on whitened latents an independent judge named 27 % of objects). So the
+    channels become uncorrelated directions of equal effect: a small change of the latents by d
+    changes the picture by as much whichever way d points, the squared length of all that the
+    decoder reads is 1 per channel on average, and directions it does not read are left out.
+
+    The map goes into ``quant_conv``, its inverse into ``post_quant_conv``; reconstructions of the
+    posterior's mean stay the same. The posterior's variance, tiny and unused, becomes one constant.
 
     Args:
         autoencoder: Changed in place.
-        seed: Of the pictures that the covariance is measured on.
+        seed: Of the pictures that the map is measured on.
         pictures: Their number.
     """
-    latents = torch.cat(
-        [
-            autoencoder.encode(to_unit_range(batch["image"])).latent_dist.mode()
-            for batch in loader(seed, 0, pictures, 64)
-        ]
-    )
+    images = [to_unit_range(batch["image"]) for batch in loader(seed, 0, pictures, 64)]
+    latents = torch.cat([autoencoder.encode(image).latent_dist.mode() for image in images])
     rows = latents.movedim(1, -1).flatten(0, -2).double()  # [N h w, c]
     mean, covariance = rows.mean(0), rows.T.cov()
     values, vectors = torch.linalg.eigh(covariance)
-    forward = vectors @ torch.diag(values.rsqrt()) @ vectors.T  # [c, c], symmetric
-    backward = vectors @ torch.diag(values.sqrt()) @ vectors.T
-    c = len(mean)
+    white = vectors * values.sqrt()  # [c, c], from white latents to latents
+    energy = _energy(autoencoder, latents[:256], white)
+    values, turn = torch.linalg.eigh(energy)
+    read = values > UNREAD * values.max()
+    deviation = torch.where(read, values / values[read].mean(), 0).sqrt()
+    backward = white @ turn @ torch.diag(torch.where(read, 1 / deviation, 0))
+    forward = torch.diag(deviation) @ turn.T @ torch.linalg.inv(white)
 
+    c = len(mean)
     into, out = autoencoder.quant_conv, autoencoder.post_quant_conv
     weight, bias = into.weight[:c, :, 0, 0].double(), into.bias[:c].double()
     into.weight[:c, :, 0, 0] = (forward @ weight).to(into.weight.dtype)
@@ -84,6 +94,24 @@ def whiten(autoencoder: AutoencoderKL, seed: int, pictures: int = 2048) -> None:
     weight, bias = out.weight[:, :, 0, 0].double(), out.bias.double()
     out.weight[:, :, 0, 0] = (weight @ backward).to(out.weight.dtype)
     out.bias[:] = (bias + weight @ mean).to(out.bias.dtype)
+
+
+def _energy(autoencoder: AutoencoderKL, latents: Tensor, directions: Tensor) -> Tensor:
+    """Return how strongly the decoder answers to directions, as a Gram matrix [c, c].
+
+    Every place of the latents [N, c, h, h] takes a small step along one column of ``directions``
+    [c, c], forward or backward at random, and the answers of the columns are multiplied.
+    """
+    generator = torch.Generator().manual_seed(0)
+    size, step = latents.shape[-1], 0.1
+    sign = torch.randint(0, 2, (len(latents), 1, size, size), generator=generator) * 2.0 - 1
+    base = autoencoder.decode(latents).sample
+    answers = [
+        autoencoder.decode(latents + step * sign * direction[:, None, None]).sample - base
+        for direction in directions.T.to(latents)
+    ]
+    wide = torch.stack(answers).flatten(1).double() / step  # [c, N 3 H H]
+    return wide @ wide.T / (len(latents) * size**2)
 
 
 def save(autoencoder: AutoencoderKL, folder: Path) -> None:

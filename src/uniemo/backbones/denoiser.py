@@ -141,7 +141,7 @@ class DenoiserStage(Stage):
 
     Args:
         clip: The trained small CLIP, whose text tower the text encoder starts from.
-        autoencoder: The trained, whitened autoencoder.
+        autoencoder: The trained, isometric autoencoder.
         tokenizer: Their tokenizer.
         **arguments: Of :class:`Stage`.
     """
