@@ -14,11 +14,6 @@ PACKAGES := $(CACHE)/packages-$(PINS)
 BIN := .venv/bin
 READY := .venv/ready-$(PINS)
 
-# On CPUs every step asks glibc for the same large blocks: kept, they cost no page faults.
-train eval ablate backbones: export MALLOC_MMAP_MAX_ = 0
-train eval ablate backbones: export MALLOC_TRIM_THRESHOLD_ = 100000000000
-train eval ablate backbones: export MALLOC_TOP_PAD_ = 268435456
-
 .DEFAULT_GOAL := help
 .PHONY: help install data backbones train eval ablate test lint bench clean
 

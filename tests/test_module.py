@@ -175,6 +175,21 @@ def test_image_k_does_not_depend_on_its_batch(module):
     assert not torch.equal(together[1], together[2])
 
 
+def test_of_several_draws_the_surest_is_painted(module, monkeypatch):
+    fill_space(module)
+    emotion, index = torch.arange(8), torch.zeros(8, dtype=torch.long)
+    taken = []
+    monkeypatch.setattr(module, "express", lambda features, _: taken.append(features))
+    for draws in (1, 2, 6):
+        module.conditions(emotion, index, draws)
+    module.conditions(emotion[4:5], index[4:5], 6)
+    one, two, six = (module.belief(features, emotion) for features in taken[:3])
+    assert (one <= two).all()
+    assert (two <= six).all()
+    assert (one < six).any()
+    torch.testing.assert_close(taken[3].scene[0], taken[2].scene[4])  # whatever the batch
+
+
 def fill_space(module: UniEmo) -> None:
     module.eval()
     batch = make_batch(32)

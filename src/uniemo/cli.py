@@ -16,6 +16,7 @@ from pathlib import Path
 import transformers
 from jsonargparse import ArgumentError
 
+from uniemo.allocator import keep_freed_memory
 from uniemo.configs import find_config, shipped_configs
 from uniemo.curriculum.phases import DONE, PHASES, run_phase
 from uniemo.errors import UserError
@@ -138,6 +139,7 @@ def main() -> None:
     """Run the program; a user's mistake is one line and exit code 2."""
     arguments = sys.argv[1:]
     quiet()
+    keep_freed_memory()
     try:
         if not arguments or arguments[0] in ("-h", "--help"):
             print(HELP)

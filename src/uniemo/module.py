@@ -281,6 +281,11 @@ class UniEmo(Painting, Restorable):
         """Return the pseudo-words that express emotions [B], fused from drawn features [B, D]."""
         return self.fuse(self.interpret(features), emotion)
 
+    def belief(self, features: Features, emotion: Tensor) -> Tensor:
+        """Return p(emotion | features) [B] of emotions [B], as read from drawn features [B, D]."""
+        probability = self.interpret(features).logits.float().softmax(1)  # [B, C]
+        return probability.gather(1, emotion[:, None]).squeeze(1)
+
     def joint_losses(self, reading: Reading, batch: Batch, latent: Tensor) -> dict[str, Tensor]:
         """Return L_cond and L(theta) of a training batch and its latents [B, c, h, h]."""
         condition = self.fuse(reading, batch["emotion"])

@@ -47,12 +47,28 @@ class Painting(lightning.LightningModule, ABC):
     def express(self, features: Features, emotion: Tensor) -> Condition:
         """Return the pseudo-words that express emotions [B], fused from drawn features [B, D]."""
 
+    @abstractmethod
+    def belief(self, features: Features, emotion: Tensor) -> Tensor:
+        """Return p(emotion | features) [B] of emotions [B], as read from drawn features [B, D]."""
+
     @torch.no_grad()
-    def conditions(self, emotion: Tensor, index: Tensor) -> Condition:
-        """Draw features for emotions [B] and images [B] of theirs, and fuse them."""
-        features = self.space.sample(emotion, self._generators(emotion, index))
-        features = Features(*(f.to(self.device) for f in features))
-        return self.express(features, emotion.to(self.device))
+    def conditions(self, emotion: Tensor, index: Tensor, draws: int = 1) -> Condition:
+        """Draw features for emotions [B] and images [B] of theirs, and fuse them.
+
+        Args:
+            emotion: What the images are to evoke.
+            index: Number of each image within its emotion.
+            draws: Of this many draws the one with the highest :meth:`belief` is fused.
+        """
+        generators = self._generators(emotion, index)
+        drawn = [self.space.sample(emotion, generators) for _ in range(draws)]
+        stacked = Features(*(torch.stack(f).to(self.device) for f in zip(*drawn, strict=True)))
+        emotion = emotion.to(self.device)
+        belief = self.belief(
+            Features(*(f.flatten(0, 1) for f in stacked)), emotion.repeat(draws)
+        ).view(draws, -1)
+        surest, image = belief.argmax(0), torch.arange(len(emotion), device=self.device)
+        return self.express(Features(*(f[surest, image] for f in stacked)), emotion)
 
     @torch.no_grad()
     def paint(
@@ -95,7 +111,8 @@ class Painting(lightning.LightningModule, ABC):
         Returns:
             Images [B, 3, H, H] in [0, 1], and their conditions.
         """
-        condition = self.conditions(emotion, index)
+        sampling = sampling or self.sampling
+        condition = self.conditions(emotion, index, sampling.draws)
         # A second stream: the first drew the features, however many numbers that took.
         generators = self._generators(emotion, index, stream=1)
         return self.paint(condition, generators, sampling), condition

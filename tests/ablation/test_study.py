@@ -79,8 +79,8 @@ def test_every_arm_is_run_and_measured(study):
     assert result(study.trial / "feedback/unfiltered")["kept"] == 32
     assert result(study.trial / "feedback/random")["kept"] == 16  # half of them
     assert result(study.trial / "feedback/more_real")["kept"] == 16
-    for kind in ("diagonal", "tied", "mixture", "stored"):
-        numbers = result(study.trial / "spaces" / kind)
+    for arm in ("diagonal", "tied", "mixture", "stored", "draws_2"):
+        numbers = result(study.trial / "spaces" / arm)
         assert 0 <= numbers["emo_a"] <= 1
         assert numbers["fid"] > 0
     page = (study.root / "RESULTS.md").read_text()

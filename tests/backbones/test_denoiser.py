@@ -113,14 +113,17 @@ class Nothing(nn.Module):
         return type("Output", (), {"sample": torch.zeros_like(noisy)})
 
 
-def test_velocity_loss_weighs_the_object_as_the_closed_form_says() -> None:
+@pytest.mark.parametrize("low_noise", [1.0, 2.0])
+def test_velocity_loss_weighs_the_object_as_the_closed_form_says(low_noise: float) -> None:
     scheduler = DDPMScheduler(**SCHEDULE)
     latents, mask = torch.randn(3, 8, 4, 4), torch.rand(3, 4, 4)
     torch.manual_seed(5)
-    loss, error = velocity_loss(Nothing(), scheduler, latents, torch.zeros(3, 16, 16), mask)
+    states = torch.zeros(3, 16, 16)
+    loss, error = velocity_loss(Nothing(), scheduler, latents, states, mask, low_noise)
 
     torch.manual_seed(5)
-    noise, time = torch.randn_like(latents).numpy(), torch.randint(0, 1000, (3,)).numpy()
+    noise = torch.randn_like(latents).numpy()
+    time = (1000 * torch.rand(3).numpy() ** low_noise).astype(int)
     root = np.linspace(SCHEDULE["beta_start"] ** 0.5, SCHEDULE["beta_end"] ** 0.5, 1000)
     kept = np.cumprod(1 - root**2)[time][:, None, None, None]
     squared = (np.sqrt(kept) * noise - np.sqrt(1 - kept) * latents.numpy()) ** 2

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from uniemo.ablation.spaces import JITTER
+from uniemo.ablation.spaces import DRAWS, JITTER
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,17 @@ GROUPS = (
         "All spaces are fitted to the same features of one joint checkpoint. Everything is held "
         "against the validation split. The networks under the distances and under Emo-A's judge "
         "are frozen and trained by others; the judge's probe saw real training pictures, crisp and "
-        "as the VAE decodes them. Frechet distances of so few compare only within a table.",
+        "as the VAE decodes them. Spaces are drawn from as the experiment says; numbers of draws "
+        "other than its own stand below. Frechet distances of so few compare only within a table.",
         {
             "diagonal": "the published Gaussians, fe, fs and fo apart",
             "tied": "one low-rank Gaussian over [fe, fs, fo]",
             "mixture": "several modes over [fe, fs, fo]",
             "stored": f"features of training pictures, jittered by {JITTER}",
+        }
+        | {
+            arm: f"the experiment's own space, the surest of {n} draws painted"
+            for arm, n in DRAWS.items()
         },
         "diagonal",
         "emo_a",

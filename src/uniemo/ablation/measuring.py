@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from uniemo.ablation.plan import Trial
 from uniemo.ablation.runs import Numbers
-from uniemo.diffusion import StableDiffusion, latent_fingerprint
+from uniemo.diffusion import SamplingConfig, StableDiffusion, latent_fingerprint
 from uniemo.evaluation.generation import nearest
 from uniemo.evaluation.judges import fit_judge, published_emotion_probe
 from uniemo.evaluation.painters import Painted, painted_by_model
@@ -118,9 +118,9 @@ class Easel:
         self.data = self.experiment.data(self.module.clip_view, self.module.image_size)
         self.yardstick = Yardstick(self.experiment, self.data, self.module.diffusion)
 
-    def measure(self, module: UniEmo) -> Numbers:
-        """Paint from a model's emotion space and measure."""
-        size, sampling = self.experiment.evaluation.batch_size, self.experiment.sampling
+    def measure(self, module: UniEmo, sampling: SamplingConfig | None = None) -> Numbers:
+        """Paint from a model's emotion space, as the experiment says if not told, and measure."""
+        size, sampling = self.experiment.evaluation.batch_size, sampling or self.experiment.sampling
         return self.yardstick.measure(
             painted_by_model(module.eval(), self.per_emotion, size, sampling)
         )

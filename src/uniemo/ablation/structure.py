@@ -23,30 +23,35 @@ ARMS = ("default", *CHANGES)
 
 
 def run(trial: Trial) -> None:
-    """Run all arms of a trial that are not finished; one that is the default stays a dash."""
-    easel, evidence = None, trial.experiment.config.model.model.evidence
+    """Run all arms of a trial that are not finished; one that changes nothing stays a dash."""
+    easel, own = None, settings_of(trial.experiment, "model")
     for arm in ARMS:
-        if arm == "feature_alone" and not evidence:
+        extra = changes(trial, arm)
+        if extra and settings_of(trial.read(*extra), "model") == own:
             continue
-        if trained(trial, arm)[0].recall() is None:
+        if trained(trial, arm).recall() is None:
             easel = easel or Easel(trial, joint(trial))
             train(trial, arm, easel)
 
 
-def trained(trial: Trial, arm: str) -> tuple[Record, list[str]]:
-    """Return the record of a changed joint training, and the changes as ``--key value``."""
-    changes = dict(CHANGES.get(arm, {}))
+def changes(trial: Trial, arm: str) -> list[str]:
+    """Return what an arm changes, as ``--key value``."""
+    changed = dict(CHANGES.get(arm, {}))
     if arm == "understanding_alone":  # as many steps, all of them on L_U
-        changes["model.understanding_epochs"] = str(trial.experiment.config.trainer.max_epochs)
-    extra = [part for key, value in changes.items() for part in (f"--{key}", value)]
+        changed["model.understanding_epochs"] = str(trial.experiment.config.trainer.max_epochs)
+    return [part for key, value in changed.items() for part in (f"--{key}", value)]
+
+
+def trained(trial: Trial, arm: str) -> Record:
+    """Return the record of a changed joint training."""
     groups, images = ("model", "data", "trainer", "eval"), trial.profile.images
-    settings = settings_of(trial.read(*extra), *groups, arm=arm, images=images)
-    return Record(trial.folder / "structure" / arm, settings), extra
+    settings = settings_of(trial.read(*changes(trial, arm)), *groups, arm=arm, images=images)
+    return Record(trial.folder / "structure" / arm, settings)
 
 
 def train(trial: Trial, arm: str, easel: Easel) -> Numbers:
     """Train and measure one arm unless that is done; return its numbers."""
-    record, extra = trained(trial, arm)
+    record = trained(trial, arm)
     done = record.recall()
     if done is not None:
         return done
@@ -54,7 +59,7 @@ def train(trial: Trial, arm: str, easel: Easel) -> Numbers:
         checkpoint = joint(trial)
         numbers: Numbers = read_json(trial.folder / "joint" / RESULT)["numbers"]
     else:
-        numbers = fit(trial, f"structure/{arm}", extra)
+        numbers = fit(trial, f"structure/{arm}", changes(trial, arm))
         checkpoint = record.folder / BEST
     if arm != "understanding_alone":
         module = UniEmo.from_checkpoint(checkpoint).to(easel.experiment.device)

@@ -14,6 +14,7 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
+from uniemo.allocator import keep_freed_memory
 from uniemo.backbones import autoencoder, clip, denoiser
 from uniemo.backbones.captions import build_tokenizer
 from uniemo.backbones.scores import write_scores
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1, help="that share a step")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of each")
     arguments = parser.parse_args()
+    keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     lightning.seed_everything(arguments.seed, verbose=False)
     for name, (train, steps) in STAGES.items():

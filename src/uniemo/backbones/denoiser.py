@@ -27,6 +27,12 @@ SCHEDULE = {
 MASK_WEIGHT = 2.0
 """The loss of a latent pixel weighs 1 + this x the share of it that the object covers."""
 
+LOW_NOISE = 2.0
+"""Timesteps are 1000 u^(this), u uniform: 45 % of them lie below 200, where latents of 16 x 16 get
+their detail. Noise of one deviation hides more of few pixels than of Stable Diffusion's 64 x 64
+(arXiv 2301.11093), and of what the U-Net lost of a picture half was lost below 200 while timesteps
+were uniform."""
+
 KINDS = {"blend": 0.4, "pair": 0.25, "object": 0.15, "scene": 0.1, "none": 0.1}
 """Share of each kind of caption: one blended word, both, one of them, or nothing (for guidance)."""
 
@@ -110,6 +116,7 @@ def velocity_loss(
     latents: Tensor,
     states: Tensor,
     mask: Tensor,
+    low_noise: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Return the squared velocity error, the object's place weighing more, and the plain one.
 
@@ -122,13 +129,15 @@ def velocity_loss(
         latents: x [B, c, h, h].
         states: Hidden states of the captions [B, T, W].
         mask: Share of each latent pixel that the object covers [B, h, h].
+        low_noise: Exponent on the uniform number that t comes from; above 1 prefers little noise.
 
     Returns:
         Two scalars.
     """
     noise = torch.randn_like(latents)
     steps = scheduler.config.num_train_timesteps
-    time = torch.randint(0, steps, (len(latents),), device=latents.device)
+    uniform = torch.rand(len(latents), device=latents.device)
+    time = (steps * uniform**low_noise).long().clamp(max=steps - 1)
     noisy = scheduler.add_noise(latents, noise, time)
     target = scheduler.get_velocity(latents, noise, time)
     error = (unet(noisy, time, states).sample - target).square()  # [B, c, h, h]
@@ -232,7 +241,9 @@ class DenoiserStage(Stage):
         with torch.no_grad():
             latents = self.autoencoder.encode(to_unit_range(batch["image"])).latent_dist.mode()
         states = self.encode_captions(batch["scene"], batch["object"])
-        loss, error = velocity_loss(self.unet, self.scheduler, latents, states, batch["mask"])
+        loss, error = velocity_loss(
+            self.unet, self.scheduler, latents, states, batch["mask"], LOW_NOISE
+        )
         self.log("mse", error, prog_bar=True)
         return loss
 

@@ -54,6 +54,7 @@ def plan(module: "UniEmo", config: GenerateConfig, checkpoint: Path, folder: Pat
         "seed": module.seed,
         "n_images": config.n_images,
         "pools": [asdict(pool) for pool in pools],
+        "draws": sampling.draws,
         "scheduler": sampling.scheduler,
         "batch_size": sampling.batch_size,
         "prompt": module.diffusion_config.prompt,

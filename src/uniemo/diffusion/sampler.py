@@ -26,7 +26,7 @@ MAX_INDEX = 2**29
 
 @dataclass
 class SamplingConfig:
-    """How images are denoised."""
+    """How images are drawn and denoised."""
 
     scheduler: str = "UniPCMultistepScheduler"
     """Name of a diffusers scheduler; it takes over the Stable Diffusion's own noise schedule."""
@@ -41,13 +41,17 @@ class SamplingConfig:
     batch_size: int = 8
     """Images denoised at once. Only speed and memory depend on it."""
 
+    draws: int = 1
+    """Features drawn from the emotion space for an image; those that the emotion head reads the
+    emotion from most surely are painted (ours; published: 1). More is truer and less diverse."""
+
     def __post_init__(self) -> None:
         """Check the numbers.
 
         Raises:
-            UserError: If steps or batch size are below 1.
+            UserError: If draws, steps or batch size are below 1.
         """
-        for name in ("num_inference_steps", "batch_size"):
+        for name in ("draws", "num_inference_steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
