@@ -77,8 +77,9 @@ GROUPS = (
         "All spaces are fitted to the same features of one joint checkpoint. Everything is held "
         "against the validation split. The networks under the distances and under Emo-A's judge "
         "are frozen and trained by others; the judge's probe saw real training pictures, crisp and "
-        "as the VAE decodes them. Spaces are drawn from as the experiment says; numbers of draws "
-        "other than its own stand below. Frechet distances of so few compare only within a table.",
+        "as the VAE decodes them. Spaces are drawn from as the experiment says; other numbers of "
+        "draws stand below, a dash for its own. Frechet distances of so few compare only within a "
+        "table.",
         {
             "diagonal": "the published Gaussians, fe, fs and fo apart",
             "tied": "one low-rank Gaussian over [fe, fs, fo]",
