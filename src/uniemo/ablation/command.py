@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from uniemo.ablation import feedback, generation, spaces, structure
+from uniemo.ablation import draws, feedback, generation, spaces, structure
 from uniemo.ablation.page import Study, command_line, write_page
 from uniemo.ablation.plan import PROFILES, PROGRAM, Profile, Trial, build_trials
 from uniemo.configs import find_config
@@ -88,6 +88,8 @@ def run_group(group: str, trial: Trial, more_real: Path | None) -> None:
             feedback.run(trial, more_real)
         case "spaces":
             spaces.run(trial)
+        case "draws":
+            draws.run(trial)
         case "structure":
             structure.run(trial)
         case "generation":

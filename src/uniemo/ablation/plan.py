@@ -45,13 +45,15 @@ class Profile:
 
 PROFILES = {
     # Under 15 minutes on two slow cores. Three seeds would take three times as long.
-    "quick": Profile("quick", (0,), (Scale(0.1, 0.2, 0.05),), ("feedback", "spaces"), 20, 16),
+    "quick": Profile(
+        "quick", (0,), (Scale(0.1, 0.2, 0.05),), ("feedback", "spaces", "draws"), 20, 16
+    ),
     # A finetuning at a tenth of the data takes three tenths of the steps: it has less to learn.
     "full": Profile(
         "full",
         (0, 1, 2),
         (Scale(1.0, 1.0, 1.0), Scale(0.1, 1.0, 0.3)),
-        ("feedback", "spaces", "structure", "generation"),
+        ("feedback", "spaces", "draws", "structure", "generation"),
         400,
         64,
     ),

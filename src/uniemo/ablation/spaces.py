@@ -1,11 +1,9 @@
 """Which emotion space paints best (METHOD, "Emotion space")?
 
 All spaces are fitted to the features of one pass through one joint checkpoint, and paint the same
-images by number. The space that the experiment uses is also held against itself with other numbers
-of draws (``model.sampling.draws``).
+images by number.
 """
 
-from dataclasses import replace
 from typing import Any, get_args, get_type_hints
 
 import torch
@@ -19,8 +17,7 @@ from uniemo.fusion import EmotionSpace
 from uniemo.module import UniEmo
 from uniemo.settings import EmotionSpaceConfig
 
-KINDS: tuple[Any, ...] = get_args(get_type_hints(EmotionSpaceConfig)["kind"])
-DRAWS = {f"draws_{n}": n for n in (1, 2, 4, 8)}
+ARMS: tuple[Any, ...] = get_args(get_type_hints(EmotionSpaceConfig)["kind"])
 JITTER = 0.2
 
 
@@ -29,25 +26,21 @@ def run(trial: Trial) -> None:
     checkpoint = joint(trial)
     experiment = trial.experiment
     groups, images = ("model", "data", "trainer", "eval"), trial.profile.images
-    sampling, own = experiment.sampling, experiment.config.model.space.kind
-    arms = {kind: (kind, sampling.draws) for kind in KINDS}
-    arms |= {arm: (own, draws) for arm, draws in DRAWS.items() if draws != sampling.draws}
     records = {
         arm: Record(
             trial.folder / "spaces" / arm,
             settings_of(experiment, *groups, arm=arm, jitter=JITTER, images=images),
         )
-        for arm in arms
+        for arm in ARMS
     }
     pending = {arm: record for arm, record in records.items() if record.recall() is None}
     if not pending:
         return
     easel = Easel(trial, checkpoint)
-    spaces = fit_spaces(easel.module, easel.data, list({arms[arm][0] for arm in pending}))
+    spaces = fit_spaces(easel.module, easel.data, list(pending))
     for arm, record in pending.items():
-        kind, draws = arms[arm]
-        easel.module.space = spaces[kind]
-        record.finish(easel.measure(easel.module, replace(sampling, draws=draws)))
+        easel.module.space = spaces[arm]
+        record.finish(easel.measure(easel.module))
 
 
 @torch.inference_mode()

@@ -28,10 +28,8 @@ MASK_WEIGHT = 2.0
 """The loss of a latent pixel weighs 1 + this x the share of it that the object covers."""
 
 LOW_NOISE = 2.0
-"""Timesteps are 1000 u^(this), u uniform: 45 % of them lie below 200, where latents of 16 x 16 get
-their detail. Noise of one deviation hides more of few pixels than of Stable Diffusion's 64 x 64
-(arXiv 2301.11093), and of what the U-Net lost of a picture half was lost below 200 while timesteps
-were uniform."""
+"""Timesteps are 1000 u^(this), u uniform, so 45 % of them lie below 200: the same noise hides more
+of 16 x 16 latents than of Stable Diffusion's 64 x 64 (arXiv 2301.11093)."""
 
 KINDS = {"blend": 0.4, "pair": 0.25, "object": 0.15, "scene": 0.1, "none": 0.1}
 """Share of each kind of caption: one blended word, both, one of them, or nothing (for guidance)."""

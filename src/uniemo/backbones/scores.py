@@ -48,7 +48,7 @@ ONE_WORD = 98
 """Seed of the map from CLIP's feature to one word: of its weights, its pictures, its noise."""
 
 ONE_WORD_STEPS = 500
-"""A quarter of an hour on one core, while the map still learns: what it scores is a lower bound."""
+"""Few, so that the score stays affordable; it is a lower bound of what one word can carry."""
 
 ONE_WORD_BATCH = 32
 
