@@ -1,5 +1,7 @@
 """Endless fresh pictures with captions: scene and object independent, no emotion anywhere."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,6 +26,8 @@ NO_OBJECT = 0.1
 TONED = 0.5
 """Share of pictures with a tone of brightness and colorfulness, as EmoScenes' pictures have."""
 
+ALL_OBJECTS = range(len(OBJECT_NAMES))
+
 
 class Pictures(Dataset[dict[str, Tensor]]):
     """Pictures ``start`` to ``start + length`` of the endless sequence of one seed.
@@ -36,10 +40,19 @@ class Pictures(Dataset[dict[str, Tensor]]):
         start: First picture.
         length: Number of pictures.
         large: Share of pictures whose object spans 50 to 75 % of the width instead of 35 to 75 %.
+        objects: What is drawn from, by index; what stands there twice comes twice as often.
     """
 
-    def __init__(self, seed: int, start: int, length: int, large: float = 0.7) -> None:
-        self.seed, self.start, self.length, self.large = seed, start, length, large
+    def __init__(
+        self,
+        seed: int,
+        start: int,
+        length: int,
+        large: float = 0.7,
+        objects: Sequence[int] = ALL_OBJECTS,
+    ) -> None:
+        self.seed, self.start, self.length = seed, start, length
+        self.large, self.objects = large, objects
 
     def __len__(self) -> int:
         return self.length
@@ -48,7 +61,7 @@ class Pictures(Dataset[dict[str, Tensor]]):
         rng = np.random.default_rng([_PRETRAINING, self.seed, self.start + i])
         scene = -1 if rng.random() < NO_SCENE else int(rng.integers(len(SCENE_NAMES)))
         bare = scene >= 0 and rng.random() < NO_OBJECT
-        object_ = -1 if bare else int(rng.integers(len(OBJECT_NAMES)))
+        object_ = -1 if bare else self.objects[int(rng.integers(len(self.objects)))]
         tone = rng.random(2).tolist() if rng.random() < TONED else [NEUTRAL_TONE] * 2
         picture = compose(
             rng,
@@ -69,12 +82,16 @@ class Pictures(Dataset[dict[str, Tensor]]):
 
 
 def loader(
-    seed: int, start: int, length: int, batch_size: int, large: float = 0.7
+    seed: int,
+    start: int,
+    length: int,
+    batch_size: int,
+    large: float = 0.7,
+    objects: Sequence[int] = ALL_OBJECTS,
 ) -> DataLoader[dict[str, Tensor]]:
     """Return a loader over :class:`Pictures` in order, composed by one other process."""
-    return DataLoader(
-        Pictures(seed, start, length, large), batch_size, num_workers=1, prefetch_factor=8
-    )
+    pictures = Pictures(seed, start, length, large, objects)
+    return DataLoader(pictures, batch_size, num_workers=1, prefetch_factor=8)
 
 
 def to_unit_range(image: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """What the three pretraining stages share: one resumable run over fresh pictures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from uniemo.backbones.pictures import loader
+from uniemo.backbones.pictures import ALL_OBJECTS, loader
 from uniemo.curves import curve_logger
 
 
@@ -29,6 +30,7 @@ class Stage(lightning.LightningModule):
 
     steps_per_epoch = 100
     large = 0.7  # share of large objects in the pictures, of which shapes are learnt sooner
+    objects: Sequence[int] = ALL_OBJECTS  # what the pictures' objects are drawn from
 
     def __init__(
         self, seed: int, steps: int, batch_size: int, learning_rate: float, warmup: int = 200
@@ -72,7 +74,7 @@ class Stage(lightning.LightningModule):
         share = self.steps_per_epoch * self.batch_size // self.trainer.world_size
         number = self.trainer.current_epoch * self.trainer.world_size + self.trainer.global_rank
         batch_size = self.batch_size // self.trainer.world_size
-        return loader(self.seed, number * share, share, batch_size, self.large)
+        return loader(self.seed, number * share, share, batch_size, self.large, self.objects)
 
 
 def run(stage: Stage, folder: Path, processes: int = 1) -> None:
