@@ -17,8 +17,8 @@ FILE = str(Path(__file__).parents[2] / "experiments/emoscenes.yaml")
 def study(tiny_files, tmp_path):
     """A study of three seeds, nothing of it run."""
 
-    def build(*seeds: int) -> Study:
-        profile = Profile("tiny", seeds, (Scale(0.5, 1, 1),), ("feedback",), 4, 2)
+    def build(*seeds: int, scales: tuple[Scale, ...] = (Scale(0.5, 1, 1),)) -> Study:
+        profile = Profile("tiny", seeds, scales, ("feedback",), 4, 2)
         overrides = settings(tiny_files, runs=tmp_path / "runs")
         return Study("uniemo ablate", profile, list(build_trials(FILE, overrides, profile)))
 
@@ -49,7 +49,17 @@ def test_only_a_difference_beyond_its_interval_is_claimed(study, tmp_path):
     assert "`random` is" not in text
     assert "60.00 ± 24.84" in text
     assert "Not available: `unfiltered`" in text
-    assert text.count("Not run (profile tiny).") == 4
+    assert text.count("Not run (profile tiny) on 50 % of the training split.") == 4
+
+
+def test_the_page_of_a_study_cut_short_says_what_is_missing(study, tmp_path):
+    half = study(0, scales=(Scale(0.5, 1, 1), Scale(1.0, 1, 1)))
+    path = half.trials[0].folder / "feedback/none/result.json"
+    write_json(path, {"settings": {}, "numbers": {"test/accuracy": 0.5, "kept": 8.0}})
+    text = page_of(half, tmp_path)
+    assert "### 50 % of the training split, one seed" in text
+    assert text.count("Not run (profile tiny) on 100 % of the training split.") == 1
+    assert text.count("Not run (profile tiny) on 50 % and 100 % of the training split.") == 4
 
 
 def test_without_a_difference_the_page_says_so(study, tmp_path):

@@ -87,7 +87,7 @@ def test_every_arm_is_run_and_measured(study):
     page = (study.root / "RESULTS.md").read_text()
     assert "| `ours` |" in page
     assert "the rule that the highest product" in page
-    assert "Not run (profile tiny)." in page
+    assert "Not run (profile tiny) on 50 % of the training split." in page
 
 
 def test_what_is_finished_is_not_run_again_and_what_is_lost_is(study):
@@ -120,3 +120,21 @@ def test_a_run_with_other_settings_is_done_anew(tmp_path):
     assert Record(tmp_path / "arm", {"rate": 2}).recall() is None
     assert not (tmp_path / "arm/last.ckpt").exists()
     assert first.recall() is None
+
+
+def test_a_scale_is_run_whole_before_the_next_one_starts(tiny_files, tmp_path, monkeypatch):
+    order: list[tuple[float, str, int]] = []
+    monkeypatch.setattr(
+        "uniemo.ablation.command.run_group",
+        lambda group, trial, _: order.append((trial.fraction, group, trial.seed)),
+    )
+    scales = (Scale(0.5, 1, 1), Scale(1.0, 1, 1))
+    profile = Profile("tiny", (0, 1), scales, ("feedback", "spaces"), 4, 2)
+    overrides = settings(tiny_files, runs=tmp_path / "runs")
+    run_study(str(FILE), overrides, profile, None, tmp_path / "RESULTS.md", "uniemo ablate")
+    assert order == [
+        (fraction, group, seed)
+        for fraction in (0.5, 1.0)
+        for group in ("feedback", "spaces")
+        for seed in (0, 1)
+    ]

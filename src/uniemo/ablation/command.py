@@ -71,13 +71,13 @@ def run_study(
         command: What the page says it was made by.
     """
     study = Study(command, profile, list(build_trials(file, overrides, profile)))
-    for group in profile.groups:
-        for trial in study.trials:
-            if group != "feedback" and trial.fraction != profile.scales[0].fraction:
-                continue
-            print(f"Group {group}, {trial.folder.name}", flush=True)
-            run_group(group, trial, more_real)
-            write_page(study, page)
+    for scale in profile.scales:
+        for group in profile.groups:
+            for trial in study.trials:
+                if trial.fraction == scale.fraction:
+                    print(f"Group {group}, {trial.folder.name}", flush=True)
+                    run_group(group, trial, more_real)
+                    write_page(study, page)
     Console(soft_wrap=True).print(f"Results: {page}", highlight=False)
 
 

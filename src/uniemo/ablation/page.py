@@ -42,8 +42,12 @@ def write_page(study: Study, path: Path) -> None:
     for group in GROUPS:
         parts += ["", f"## {group.title}", "", group.about]
         tables = collect(group, study.trials)
-        if not tables:
-            parts += ["", f"Not run (profile {study.profile.name})."]
+        done = {table.fraction for table in tables}
+        missing = [s.fraction for s in study.profile.scales if s.fraction not in done]
+        if missing:
+            where = " and ".join(map(percent, missing))
+            name = study.profile.name
+            parts += ["", f"Not run (profile {name}) on {where} of the training split."]
         for table in tables:
             figure = path.with_name(f"{path.stem.lower()}-{group.name}-{table.fraction:g}.svg")
             write_whole(figure, draw(table).encode())
