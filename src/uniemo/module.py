@@ -10,9 +10,7 @@ from typing import Any, Literal, NamedTuple, Self
 import lightning
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor, nn
-from torchmetrics import MeanMetric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+from torch import Tensor
 
 from uniemo.batch import Annotations, Batch, Features
 from uniemo.checkpoints import Restorable
@@ -25,7 +23,6 @@ from uniemo.diffusion import (
     draw_noise,
     noise_prediction_loss,
 )
-from uniemo.emotions import N_EMOTIONS
 from uniemo.fusion import (
     AttributeBase,
     AttributeEvidence,
@@ -35,6 +32,7 @@ from uniemo.fusion import (
     word_alignment_loss,
     words_of_names,
 )
+from uniemo.measurements import Measurements
 from uniemo.optimisation import (
     parameter_groups,
     stage_rates,
@@ -204,13 +202,7 @@ class UniEmo(Painting, Restorable):
         if head is not None and head.device.type != "meta":
             self.fusion.start_among(*head.prompts.word_statistics())
 
-        self.accuracy = MetricCollection(
-            {
-                "accuracy": MulticlassAccuracy(N_EMOTIONS, average="micro"),
-                "f1_macro": MulticlassF1Score(N_EMOTIONS, average="macro"),
-            }
-        )
-        self.emotion_loss, self.theta_loss = MeanMetric(), MeanMetric()
+        self.measurements = Measurements()
 
     # --- Understanding -------------------------------------------------------------------------
 
@@ -406,15 +398,14 @@ class UniEmo(Painting, Restorable):
     def validation_step(self, batch: Batch, _: int) -> None:
         """Measure accuracy, macro F1 and, once it is trained, L(theta)."""
         reading = self.read(batch["clip_image"])
-        self.accuracy.update(reading.logits, batch["emotion"])
-        loss = nn.functional.cross_entropy(reading.logits.float(), batch["emotion"])
-        self.emotion_loss.update(loss, len(batch["emotion"]))
+        self.measurements.update(reading.logits, batch["emotion"])
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         untrained = fitting and self.stage != "joint"
         if self.head is not None and not (untrained or self.trainer.testing):
             condition = self.fuse(reading, batch["emotion"])
             latent = self.diffusion.encode(batch["diffusion_image"])
-            self.theta_loss.update(self.theta_losses(condition, latent, batch["index"], -1))
+            losses = self.theta_losses(condition, latent, batch["index"], -1)
+            self.measurements.update_theta(losses)
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's measurements under ``val/``."""
@@ -429,15 +420,8 @@ class UniEmo(Painting, Restorable):
         self._log_measurements("test")
 
     def _log_measurements(self, split: str) -> None:
-        results = self.accuracy.compute()
-        for name, metric in (("loss", self.emotion_loss), ("theta", self.theta_loss)):
-            if metric.update_called:
-                results[name] = metric.compute()
-            metric.reset()
-        self.accuracy.reset()
-        self.log_dict(
-            {f"{split}/{name}": value.float() for name, value in results.items()}, prog_bar=True
-        )
+        results = self.measurements.conclude()
+        self.log_dict({f"{split}/{name}": value for name, value in results.items()}, prog_bar=True)
 
     # --- Data ----------------------------------------------------------------------------------
 

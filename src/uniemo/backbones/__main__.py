@@ -56,10 +56,11 @@ def train_denoiser(folder: Path, weights: Path, seed: int, steps: int, processes
         denoiser.save(stage, tokenizer, weights / "stable_diffusion")
 
 
+# As many steps as the shipped weights had in all.
 STAGES = {
-    "clip": (train_clip, 2000),
-    "autoencoder": (train_autoencoder, 4000),
-    "denoiser": (train_denoiser, 8000),
+    "clip": (train_clip, 3800),
+    "autoencoder": (train_autoencoder, 5700),
+    "denoiser": (train_denoiser, 17000),
 }
 
 
