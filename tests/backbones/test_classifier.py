@@ -35,6 +35,11 @@ def test_training_moves_network_and_heads_and_not_the_autoencoder(
     # The convolution's bias has no effect before a normalisation.
     changed = [not torch.equal(a, b) for a, b in zip(before, moving, strict=True)]
     assert sum(changed) >= len(changed) - 1
+    statistics = stage.eye.network[1].running_mean
+    assert statistics.all()
+    kept = statistics.clone()
+    stage.scores("it_{}", torch.rand(2, 3, 64, 64), {kind: torch.zeros(2) for kind in NAMES})
+    assert torch.equal(statistics, kept)
 
 
 def test_it_learns_from_each_picture_crisp_and_reconstructed(
@@ -62,12 +67,9 @@ def test_scores_count_labelled_pictures_alone_and_do_not_depend_on_the_batch(
     stage: Classifier,
 ) -> None:
     image = torch.rand(20, 3, 64, 64)
-    stage.train()
-    assert stage.eye.network.training
-    stage.eval()
+    stage.eye.network.eval()
     with torch.no_grad():
         found = {kind: logits.argmax(1) for kind, logits in stage(image).items()}
-    stage.train()
     right = stage.scores("it_{}", image, found)
     assert right == {"it_object": 1.0, "it_scene": 1.0}
     found["object"][:5] = -1

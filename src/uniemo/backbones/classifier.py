@@ -6,7 +6,7 @@ Legend: B pictures of a batch, N pictures, F width of the network's features, K 
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import Any
 
 import torch
 from rich.progress import track
@@ -51,16 +51,10 @@ class Classifier(Stage):
         torch.manual_seed(self.seed)
         self.head = head  # moves to the trainer's device
         self.eye = efficientnet_lite0(SIZE)
-        self.eye.network.requires_grad_(True)
+        self.eye.network.requires_grad_(True).train()  # with frozen batch statistics it reads worse
         self.heads = nn.ModuleDict(
             {kind: nn.Linear(self.eye.width, len(names)) for kind, names in NAMES.items()}
         )
-
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode, the network's too, which a frozen yardstick keeps in evaluation."""
-        super().train(mode)
-        self.eye.network.train(mode)
-        return self
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Return the logits [B, K] by kind of label of pictures [B, 3, 64, 64] in [0, 1]."""
@@ -85,7 +79,7 @@ class Classifier(Stage):
             image: Pictures [N, 3, 64, 64] in [0, 1].
             labels: What ``object`` and ``scene`` [N] they are to show, -1 for none.
         """
-        self.eval()
+        self.eye.network.eval()
         parts = [self(part) for part in track(image.split(16), "Classifying")]
         return {
             name.format(kind): accuracy(torch.cat([part[kind] for part in parts]), labels[kind])
