@@ -60,7 +60,7 @@ def train_denoiser(folder: Path, weights: Path, seed: int, steps: int, processes
 STAGES = {
     "clip": (train_clip, 3800),
     "autoencoder": (train_autoencoder, 5700),
-    "denoiser": (train_denoiser, 17000),
+    "denoiser": (train_denoiser, 17100),
 }
 
 

@@ -4,8 +4,6 @@ Legend: B pictures of a batch, N pictures, F width of the network's features, K 
 """
 
 from collections.abc import Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -14,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES
-from uniemo.backbones.stage import Stage, run
+from uniemo.backbones.stage import Stage, run_for_once
 from uniemo.diffusion import StableDiffusion
 from uniemo.evaluation.features import efficientnet_lite0
 
@@ -92,8 +90,7 @@ def train_classifier(head: StableDiffusion) -> Classifier:
     stage = Classifier(
         head, seed=SEED, steps=STEPS, batch_size=BATCH, learning_rate=1e-3, warmup=40
     )
-    with TemporaryDirectory() as folder:  # minutes of training: nothing is kept
-        run(stage, Path(folder))
+    run_for_once(stage)
     return stage
 
 

@@ -30,8 +30,8 @@ HARD_OBJECTS = (
     "Skateboard", "Snake", "Spider",
 )  # fmt: skip
 """Objects that come three times as often as others: of ten pictures of each, in other scenes and
-from other noise than the scores', the classifier took at least three of version 5's for something
-else."""
+from other noise than the scores', a classifier like theirs took at least three of version 5's for
+something else."""
 
 MASK_WEIGHT = 3.0
 """The loss of a latent pixel weighs 1 + this x the share of it that the object covers."""

@@ -4,8 +4,6 @@ Legend: B pictures of a batch, E width of CLIP's joint space, W width of the tex
 of a caption.
 """
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -14,7 +12,7 @@ from torch import Tensor, nn
 from uniemo.backbones.captions import PSEUDO_WORD
 from uniemo.backbones.denoiser import velocity_loss
 from uniemo.backbones.pictures import to_unit_range
-from uniemo.backbones.stage import Stage, run
+from uniemo.backbones.stage import Stage, run_for_once
 from uniemo.diffusion import StableDiffusion
 from uniemo.understanding import ClipBackbone
 
@@ -89,6 +87,5 @@ def train_one_word(backbone: ClipBackbone, head: StableDiffusion) -> OneWordStag
     stage = OneWordStage(
         backbone, head, seed=SEED, steps=STEPS, batch_size=BATCH, learning_rate=1e-3
     )
-    with TemporaryDirectory() as folder:  # minutes of training: nothing is kept
-        run(stage, Path(folder))
+    run_for_once(stage)
     return stage

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import lightning
@@ -104,3 +105,9 @@ def run(stage: Stage, folder: Path, processes: int = 1) -> None:
         enable_model_summary=False,
     )
     trainer.fit(stage, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+
+
+def run_for_once(stage: Stage) -> None:
+    """Train a stage of minutes to its end, and keep nothing on disk."""
+    with TemporaryDirectory() as folder:
+        run(stage, Path(folder))
