@@ -83,8 +83,8 @@ def test_one_seed_claims_nothing(study, tmp_path):
 
 def test_where_nothing_is_covered_the_rule_names_no_space(study, tmp_path):
     two = study(0, 1)
-    give(two, "spaces", "diagonal", emo_a=[0.3, 0.3], coverage=[0.0, 0.0])
-    give(two, "spaces", "tied", emo_a=[0.5, 0.5], coverage=[0.0, 0.0])
+    give(two, "spaces", "diagonal", emo_a=[0.3, 0.3], clip_coverage=[0.0, 0.0])
+    give(two, "spaces", "tied", emo_a=[0.5, 0.5], clip_coverage=[0.0, 0.0])
     text = page_of(two, tmp_path)
     assert "is the best" not in text
     assert "names none; by Emo-A, `tied`." in text
@@ -92,17 +92,17 @@ def test_where_nothing_is_covered_the_rule_names_no_space(study, tmp_path):
 
 def test_the_best_space_follows_the_stated_rule(study, tmp_path):
     one = study(0)
-    give(one, "spaces", "diagonal", emo_a=[0.9], coverage=[0.1])
-    give(one, "spaces", "tied", emo_a=[0.5], coverage=[0.5])
-    give(one, "spaces", "stored", emo_a=[0.8], coverage=[None])
+    give(one, "spaces", "diagonal", emo_a=[0.9], clip_coverage=[0.1])
+    give(one, "spaces", "tied", emo_a=[0.5], clip_coverage=[0.5])
+    give(one, "spaces", "stored", emo_a=[0.8], clip_coverage=[None])
     text = page_of(one, tmp_path)
     assert "`tied` is the best (`diagonal` 0.090, `tied` 0.250)" in text
 
 
 def test_the_figures_are_well_formed_and_named_on_the_page(study, tmp_path):
     two = study(0, 1)
-    give(two, "spaces", "diagonal", emo_a=[0.9, 0.8], coverage=[0.1, 0.2])
-    give(two, "spaces", "mixture", emo_a=[0.7, 0.8], coverage=[0.1, 0.2])
+    give(two, "spaces", "diagonal", emo_a=[0.9, 0.8], clip_coverage=[0.1, 0.2])
+    give(two, "spaces", "mixture", emo_a=[0.7, 0.8], clip_coverage=[0.1, 0.2])
     text = page_of(two, tmp_path)
     figure = tmp_path / "results-spaces-0.5.svg"
     assert f"({figure.name})" in text

@@ -31,7 +31,7 @@ def study(tiny_files, tmp_path_factory):
         tiny_files,
         **{
             "runs": root / "runs",
-            "data.init_args.root": write_emoset(root / "data", {"train": 4, "val": 2, "test": 2}),
+            "data.init_args.root": write_emoset(root / "data", {"train": 4, "val": 6, "test": 2}),
             "eval.judge_size": 32,
             "eval.n_reconstructed": 16,
             "eval.cache": root / "cache",
@@ -84,6 +84,7 @@ def test_every_arm_is_run_and_measured(study):
         numbers = result(study.trial / arm)
         assert 0 <= numbers["emo_a"] <= 1
         assert numbers["fid"] > 0
+        assert 0 <= numbers["clip_coverage"] <= 1
     page = (study.root / "RESULTS.md").read_text()
     assert "| `ours` |" in page
     assert "the rule that the highest product" in page

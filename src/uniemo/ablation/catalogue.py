@@ -43,6 +43,7 @@ EMO_A = Measure("emo_a", "Emo-A, %", 100, 1)
 PAINTED = (
     EMO_A,
     Measure("fid", "Frechet distance", digits=1),
+    Measure("clip_coverage", "coverage (CLIP)"),
     Measure("coverage", "coverage"),
     Measure("density", "density"),
     Measure("nearest_cosine", "cosine to nearest training picture"),
@@ -77,7 +78,9 @@ GROUPS = (
         "All spaces are fitted to the same features of one joint checkpoint. Everything is held "
         "against the validation split. The networks under the distances and under Emo-A's judge "
         "are frozen and trained by others; the judge's probe saw real training pictures, crisp and "
-        "as the VAE decodes them. Frechet distances of so few compare only within a table.",
+        "as the VAE decodes them. Frechet distances of so few compare only within a table. "
+        "Coverage and density are of the distances' network over all emotions; coverage (CLIP) is "
+        "of the pretrained CLIP that the model is built on, within each emotion.",
         {
             "diagonal": "the published Gaussians, fe, fs and fo apart",
             "tied": "one low-rank Gaussian over [fe, fs, fo]",

@@ -1,8 +1,9 @@
 """How good painted images are, held against the *validation* split: choices are made by it.
 
-The networks and the judge are the evaluation's (:mod:`uniemo.evaluation`); no arm has trained them.
+The networks and the judge are the evaluation's (:mod:`uniemo.evaluation`); no arm trains them.
 
-Legend: B images of a batch, N training pictures, F feature width.
+Legend: B images of a batch, N training and V validation pictures, F width of a network's features,
+E of CLIP's image features.
 """
 
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ from uniemo.evaluation.generation import nearest
 from uniemo.evaluation.judges import fit_judge, published_emotion_probe
 from uniemo.evaluation.painters import Painted, painted_by_model
 from uniemo.evaluation.tables import Library, Look, Reconstruction, diffusion_view
+from uniemo.evaluation.understanding import frozen_clip
 from uniemo.evaluation.yardsticks import build_networks
 from uniemo.experiment import Experiment
 from uniemo.metrics import DensityCoverage, EmotionAccuracy, FrechetDistance
@@ -33,9 +35,13 @@ class Yardstick:
         experiment: The trial's experiment.
         data: Its data module, with both views.
         head: The head whose VAE every image passes.
+        clip: The pretrained CLIP, which covers where the judge's network, strange to all that a
+            small head paints, hardly tells one set of images from another.
     """
 
-    def __init__(self, experiment: Experiment, data: Any, head: StableDiffusion) -> None:
+    def __init__(
+        self, experiment: Experiment, data: Any, head: StableDiffusion, clip: Look
+    ) -> None:
         config, self.device = experiment.evaluation, experiment.device
         networks = build_networks(config, head.image_size, self.device)
         through_vae = Reconstruction(
@@ -49,7 +55,7 @@ class Yardstick:
         some = decoded._replace(limit=config.n_reconstructed)
         training, softened = read([crisp, some], "train")
         distances = Look(networks.distances, view)
-        own, own_decoded, self.reference = read([crisp, decoded, distances], "val")
+        own, own_decoded, self.reference, seen = read([crisp, decoded, distances, clip], "val")
         given = config.emotion_weights
         self.judge = fit_judge(
             networks.judge,
@@ -60,6 +66,8 @@ class Yardstick:
             None if given is None else published_emotion_probe(given),
         )
         self.distances = networks.distances
+        self.clip = clip.network
+        self.clip_reference = F.normalize(seen.features.to(self.device), dim=1)  # [V, E]
         self.training = F.normalize(training.features.to(self.device), dim=1)  # [N, F]
 
     @torch.no_grad()
@@ -71,8 +79,10 @@ class Yardstick:
 
         Returns:
             ``emo_a`` (8-class), ``fid`` (Frechet distance to the validation split by the
-            experiment's ``fid_features``), ``density``, ``coverage``, and ``nearest_cosine``, the
-            mean cosine to the nearest training picture in the judge's features.
+            experiment's ``fid_features``), ``density`` and ``coverage`` by the same,
+            ``clip_coverage`` within each emotion by pretrained CLIP's unit features (mean over the
+            emotions), and ``nearest_cosine``, the mean cosine to the nearest training picture in
+            the judge's features.
         """
         width = self.distances.width
         frechet = FrechetDistance(width, self.distances.name).to(self.device)
@@ -83,6 +93,8 @@ class Yardstick:
         )
         frechet.update(real, real=True)
         neighbours.update(real, real_emotion, real=True)
+        covered = DensityCoverage(self.clip.width).to(self.device)
+        covered.update(self.clip_reference, real_emotion, real=True)
         cosines = []
         for painted in track(batches, "Painting and judging", transient=True):
             image, emotion = painted.image.to(self.device), painted.emotion.to(self.device)
@@ -91,6 +103,7 @@ class Yardstick:
             seen = judged if same else self.distances(image)  # [B, F]
             frechet.update(seen, real=False)
             neighbours.update(seen, emotion, real=False)
+            covered.update(F.normalize(self.clip(image), dim=1), emotion, real=False)
             accuracy.update(self.judge.emotion(judged), emotion)
             cosines.append(nearest(F.normalize(judged, dim=1), self.training)[0])
         near = neighbours.compute()
@@ -99,6 +112,7 @@ class Yardstick:
             "fid": frechet.compute().item(),
             "density": near["density"].item(),
             "coverage": near["coverage"].item(),
+            "clip_coverage": covered.compute()["coverage_per_emotion"].mean().item(),
             "nearest_cosine": torch.cat(cosines).mean().item(),
         }
 
@@ -116,7 +130,8 @@ class Easel:
         self.per_emotion = trial.profile.images
         self.module = UniEmo.from_checkpoint(checkpoint).to(self.experiment.device)
         self.data = self.experiment.data(self.module.clip_view, self.module.image_size)
-        self.yardstick = Yardstick(self.experiment, self.data, self.module.diffusion)
+        clip = frozen_clip(self.module, self.experiment.device)
+        self.yardstick = Yardstick(self.experiment, self.data, self.module.diffusion, clip)
 
     def measure(self, module: UniEmo, sampling: SamplingConfig | None = None) -> Numbers:
         """Paint from a model's emotion space, as the experiment says if not told, and measure."""

@@ -166,12 +166,12 @@ def best_space(table: Table) -> str:
     """Name the best emotion space by the rule that the sentence states."""
     scores, accuracies = {}, {}
     for arm in table.group.arms:
-        accuracy, covered = table.estimate(arm, "emo_a"), table.estimate(arm, "coverage")
+        accuracy, covered = table.estimate(arm, "emo_a"), table.estimate(arm, "clip_coverage")
         if accuracy is not None and covered is not None:
             scores[arm], accuracies[arm] = accuracy.mean * covered.mean, accuracy.mean
     if not scores:
         return "No emotion space could be rated."
-    rule = "the rule that the highest product of mean Emo-A and mean coverage on validation wins"
+    rule = "the rule that the highest product of mean Emo-A and mean coverage (CLIP) wins"
     if not max(scores.values()):
         best = max(accuracies, key=lambda arm: accuracies[arm])
         return f"No space covers a validation picture, so {rule} names none; by Emo-A, `{best}`."
