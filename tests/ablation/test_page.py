@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import settings
 from uniemo.ablation.page import Study, write_page
 from uniemo.ablation.plan import Profile, Scale, build_trials
-from uniemo.ablation.runs import write_json
+from uniemo.ablation.runs import read_ledger, write_json
 
 FILE = str(Path(__file__).parents[2] / "experiments/emoscenes.yaml")
 
@@ -20,7 +20,8 @@ def study(tiny_files, tmp_path):
     def build(*seeds: int, scales: tuple[Scale, ...] = (Scale(0.5, 1, 1),)) -> Study:
         profile = Profile("tiny", seeds, scales, ("feedback",), 4, 2)
         overrides = settings(tiny_files, runs=tmp_path / "runs")
-        return Study("uniemo ablate", profile, list(build_trials(FILE, overrides, profile)))
+        trials = build_trials(FILE, overrides, profile, tmp_path / "results")
+        return Study("uniemo ablate", profile, list(trials))
 
     return build
 
@@ -29,8 +30,8 @@ def give(study: Study, group: str, arm: str, **values: list[float | None]) -> No
     """Write results of an arm, one for each seed."""
     for i, trial in enumerate(study.trials):
         numbers = {key.replace("__", "/"): column[i] for key, column in values.items()}
-        path = trial.folder / group / arm / "result.json"
-        write_json(path, {"settings": {}, "numbers": numbers})
+        entry = {"settings": "", "numbers": numbers, "machine": "a toaster", "date": "2026-01-01"}
+        write_json(trial.ledger, read_ledger(trial) | {f"{group}/{arm}": entry})
 
 
 def page_of(study: Study, folder: Path) -> str:
@@ -54,8 +55,8 @@ def test_only_a_difference_beyond_its_interval_is_claimed(study, tmp_path):
 
 def test_the_page_of_a_study_cut_short_says_what_is_missing(study, tmp_path):
     half = study(0, scales=(Scale(0.5, 1, 1), Scale(1.0, 1, 1)))
-    path = half.trials[0].folder / "feedback/none/result.json"
-    write_json(path, {"settings": {}, "numbers": {"test/accuracy": 0.5, "kept": 8.0}})
+    give(half, "feedback", "none", test__accuracy=[0.5, None], kept=[8.0, None])
+    half.trials[1].ledger.unlink()
     text = page_of(half, tmp_path)
     assert "### 50 % of the training split, one seed" in text
     assert text.count("Not run (profile tiny) on 100 % of the training split.") == 1
@@ -104,8 +105,8 @@ def test_the_figures_are_well_formed_and_named_on_the_page(study, tmp_path):
     give(two, "spaces", "diagonal", emo_a=[0.9, 0.8], clip_coverage=[0.1, 0.2])
     give(two, "spaces", "mixture", emo_a=[0.7, 0.8], clip_coverage=[0.1, 0.2])
     text = page_of(two, tmp_path)
-    figure = tmp_path / "results-spaces-0.5.svg"
-    assert f"({figure.name})" in text
+    figure = tmp_path / "results/spaces-0.5.svg"
+    assert "(results/spaces-0.5.svg)" in text
     root = ElementTree.fromstring(figure.read_text())
     circles = [e for e in root.iter() if e.tag.endswith("circle")]
     assert [float(c.get("cx")) for c in circles] == sorted(

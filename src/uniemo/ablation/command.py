@@ -1,15 +1,25 @@
 """``uniemo ablate``: every claim against its alternatives, from one resumable command."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from uniemo.ablation import draws, feedback, generation, spaces, structure
-from uniemo.ablation.page import Study, command_line, write_page
-from uniemo.ablation.plan import PROFILES, PROGRAM, Profile, Trial, build_trials
+from uniemo.ablation.page import Study, beside, command_line, write_page
+from uniemo.ablation.plan import PROFILES, PROGRAM, Trial, build_trials
+from uniemo.ablation.runs import Arm
 from uniemo.configs import find_config
 from uniemo.errors import UserError
+
+MODULES = {
+    "feedback": feedback,
+    "spaces": spaces,
+    "draws": draws,
+    "structure": structure,
+    "generation": generation,
+}
 
 
 def main(arguments: list[str]) -> None:
@@ -22,8 +32,8 @@ def main(arguments: list[str]) -> None:
         prog=PROGRAM,
         allow_abbrev=False,
         description="Compare the method with its alternatives; write the page, and all runs to "
-        "runs/EXPERIMENT/ablate/PROFILE. What is finished there is not run again. Any key of the "
-        "experiment can be given as --key value.",
+        "runs/EXPERIMENT/ablate/PROFILE. What is finished there, or has its numbers beside the "
+        "page, is not run again. Any key of the experiment can be given as --key value.",
     )
     parser.add_argument("--experiment", default="experiments/emoscenes.yaml", help="a config file")
     parser.add_argument(
@@ -36,63 +46,57 @@ def main(arguments: list[str]) -> None:
         "--more-real",
         help="further real pictures in EmoSet's layout, for trials on the whole training split",
     )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        help="run these seeds alone, for several processes or machines at once: the page is made "
+        "from the numbers beside it, whoever wrote them",
+    )
     parser.add_argument("--page", default="docs/RESULTS.md", help="the page to write")
     known, overrides = parser.parse_known_args(arguments)
     more_real = None if known.more_real is None else Path(known.more_real).expanduser()
     if more_real is not None and not (more_real / "train.json").is_file():
         raise UserError(f"--more-real {more_real} holds no train.json; give EmoSet's layout")
-    file = str(find_config(known.experiment))
-    run_study(
-        file,
-        overrides,
-        PROFILES[known.profile],
-        more_real,
-        Path(known.page),
-        command_line(arguments),
-    )
+    profile, page = PROFILES[known.profile], Path(known.page)
+    strange = sorted(set(known.seeds or ()) - set(profile.seeds))
+    if strange:
+        raise UserError(
+            f"profile {profile.name} has no seed {strange[0]}; give some of "
+            f"{', '.join(map(str, profile.seeds))}"
+        )
+    file, command = str(find_config(known.experiment)), command_line(arguments)
+    trials = build_trials(file, overrides, profile, beside(page), more_real)
+    run_study(Study(command, profile, list(trials)), page, known.seeds or profile.seeds)
 
 
-def run_study(
-    file: str,
-    overrides: list[str],
-    profile: Profile,
-    more_real: Path | None,
-    page: Path,
-    command: str,
-) -> None:
+def run_study(study: Study, page: Path, seeds: Sequence[int]) -> None:
     """Run whatever of a study is not finished; the page is written anew after every trial.
 
     Args:
-        file: The experiment's file.
-        overrides: ``--key value`` pairs.
-        profile: How thorough.
-        more_real: Folder of further real pictures.
+        study: The study.
         page: The page to write.
-        command: What the page says it was made by.
+        seeds: Seeds to run.
     """
-    study = Study(command, profile, list(build_trials(file, overrides, profile)))
-    for scale in profile.scales:
-        for group in profile.groups:
-            for trial in study.trials:
-                if trial.fraction == scale.fraction:
-                    print(f"Group {group}, {trial.folder.name}", flush=True)
-                    run_group(group, trial, more_real)
-                    write_page(study, page)
+    steps = [
+        (trial, group)
+        for scale in study.profile.scales
+        for group in study.profile.groups
+        for trial in study.trials
+        if trial.fraction == scale.fraction and trial.seed in seeds
+    ]
+    # All before the first is run: what was run with other settings has no place on the page.
+    pending = [unfinished(trial, group) for trial, group in steps]
+    write_page(study, page)
+    for (trial, group), arms in zip(steps, pending, strict=True):
+        if arms:
+            print(f"Group {group}, {trial.folder.name}: {', '.join(arms)}", flush=True)
+            MODULES[group].run(trial, arms)
+            write_page(study, page)
     Console(soft_wrap=True).print(f"Results: {page}", highlight=False)
 
 
-def run_group(group: str, trial: Trial, more_real: Path | None) -> None:
-    """Run one group of arms of a trial."""
-    match group:
-        case "feedback":
-            feedback.run(trial, more_real)
-        case "spaces":
-            spaces.run(trial)
-        case "draws":
-            draws.run(trial)
-        case "structure":
-            structure.run(trial)
-        case "generation":
-            generation.run(trial)
-        case _:
-            raise ValueError(f"group {group!r} is unknown")
+def unfinished(trial: Trial, group: str) -> dict[str, Arm]:
+    """Return the arms of a group that have no numbers yet."""
+    arms = MODULES[group].records(trial)
+    return {name: arm for name, arm in arms.items() if arm.recall() is None}

@@ -7,20 +7,24 @@ from dataclasses import replace
 
 from uniemo.ablation.measuring import Easel
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.runs import Record, joint, settings_of
+from uniemo.ablation.runs import Arm, joint, settings_of
 
 ARMS = {"one": 1, "four": 4}
 
 
-def run(trial: Trial) -> None:
-    """Run all arms of a trial that are not finished."""
-    experiment, images = trial.experiment, trial.profile.images
-    easel = None
+def records(trial: Trial) -> dict[str, Arm]:
+    """Return the arms of a trial."""
+    groups, images = ("model", "data", "trainer", "eval"), trial.profile.images
+    arms = {}
     for arm, draws in ARMS.items():
-        groups = ("model", "data", "trainer", "eval")
-        settings = settings_of(experiment, *groups, arm=arm, draws=draws, images=images)
-        record = Record(trial.folder / "draws" / arm, settings)
-        if record.recall() is None:
-            easel = easel or Easel(trial, joint(trial))
-            sampling = replace(experiment.sampling, draws=draws)
-            record.finish(easel.measure(easel.module, sampling))
+        settings = settings_of(trial.experiment, *groups, arm=arm, draws=draws, images=images)
+        arms[arm] = Arm.of(trial, f"draws/{arm}", settings)
+    return arms
+
+
+def run(trial: Trial, pending: dict[str, Arm]) -> None:
+    """Run some arms of a trial."""
+    easel = Easel(trial, joint(trial))
+    for arm, record in pending.items():
+        sampling = replace(trial.experiment.sampling, draws=ARMS[arm])
+        record.finish(easel.measure(easel.module, sampling))

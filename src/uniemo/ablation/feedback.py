@@ -8,7 +8,7 @@ from pathlib import Path
 
 from uniemo.ablation import pools
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.runs import Numbers, Record, fit, joint, settings_of
+from uniemo.ablation.runs import Arm, Numbers, Record, fit, joint, settings_of
 from uniemo.curriculum.phases import finetune_arguments, run_phase
 from uniemo.emotions import N_EMOTIONS
 from uniemo.filtering import Candidates, FilterConfig, Reference, Scores, Selection, score, select
@@ -25,24 +25,20 @@ ARMS = ("none", "unfiltered", "random", "top_k", "clip_probable", "realism", "ou
 REAL = ("none", "more_real")
 
 
-def run(trial: Trial, more_real: Path | None) -> None:
-    """Run all arms of a trial that are not finished.
-
-    Args:
-        trial: The trial.
-        more_real: Folder of further real pictures, for a trial on the whole split.
-    """
-    checkpoint = joint(trial)
-    experiment = trial.experiment
+def records(trial: Trial) -> dict[str, Arm]:
+    """Return the arms of a trial."""
     groups = ("model", "data", "trainer", "generate", "finetune")
-    records = {}
+    arms = {}
     for arm in ARMS:
-        further = str(more_real) if arm == "more_real" else None
-        settings = settings_of(experiment, *groups, arm=arm, more_real=further)
-        records[arm] = Record(trial.folder / "feedback" / arm, settings)
-    pending = {arm: record for arm, record in records.items() if record.recall() is None}
-    if not pending:
-        return
+        further = str(trial.more_real) if arm == "more_real" else None
+        settings = settings_of(trial.experiment, *groups, arm=arm, more_real=further)
+        arms[arm] = Arm.of(trial, f"feedback/{arm}", settings)
+    return arms
+
+
+def run(trial: Trial, pending: dict[str, Arm]) -> None:
+    """Run some arms of a trial."""
+    checkpoint, experiment = joint(trial), trial.experiment
     # Beside the phase's own folder, which it clears as it sees fit.
     asked = settings_of(experiment, "model", "data", "trainer", "generate")
     painted = Record(trial.folder / "candidates", asked)
@@ -55,7 +51,7 @@ def run(trial: Trial, more_real: Path | None) -> None:
     for arm, record in pending.items():
         pool = record.folder / "pool"
         if arm in REAL:
-            numbers = write_real_pool(trial, looked, arm, more_real, pool)
+            numbers = write_real_pool(trial, looked, arm, pool)
         else:
             selection = filtered(
                 arm, candidates, reference, experiment.generate.filter, scores, trial.seed
@@ -115,9 +111,7 @@ def pool_numbers(
     return {"kept": float(len(features)), "coverage": share}
 
 
-def write_real_pool(
-    trial: Trial, looked: pools.Looked, arm: str, more_real: Path | None, folder: Path
-) -> Numbers:
+def write_real_pool(trial: Trial, looked: pools.Looked, arm: str, folder: Path) -> Numbers:
     """Write and measure a pool of real rows: the trial's own, or further ones."""
     config = trial.experiment.generate.filter
     budget = emotion_budget(looked.examined.candidates, config)
@@ -125,7 +119,7 @@ def write_real_pool(
         real = pools.own_rows(trial, looked)
         features, emotion = looked.examined.reference.features, looked.examined.reference.emotion
     else:
-        further = pools.further_rows(trial, looked, budget, more_real)
+        further = pools.further_rows(trial, looked, budget)
         if further is None:
             return {"kept": None, "coverage": None}
         real = further

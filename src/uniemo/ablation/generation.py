@@ -3,7 +3,7 @@
 from uniemo.ablation.inversion import learn_words
 from uniemo.ablation.measuring import Easel
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.runs import Record, joint, settings_of
+from uniemo.ablation.runs import Arm, joint, settings_of
 from uniemo.ablation.structure import train
 
 ARMS = ("uniemo", "class_feature", "learnt_word")
@@ -11,17 +11,20 @@ STRUCTURE = {"uniemo": "default", "class_feature": "zero"}
 """Arms that are joint trainings, by their names in the group ``structure``."""
 
 
-def run(trial: Trial) -> None:
-    """Run all arms of a trial that are not finished."""
-    experiment, images = trial.experiment, trial.profile.images
-    groups = ("model", "data", "trainer", "eval")
-    easel = None
+def records(trial: Trial) -> dict[str, Arm]:
+    """Return the arms of a trial."""
+    groups, images = ("model", "data", "trainer", "eval"), trial.profile.images
+    arms = {}
     for arm in ARMS:
-        settings = settings_of(experiment, *groups, arm=arm, images=images)
-        record = Record(trial.folder / "generation" / arm, settings)
-        if record.recall() is not None:
-            continue
-        easel = easel or Easel(trial, joint(trial))
+        settings = settings_of(trial.experiment, *groups, arm=arm, images=images)
+        arms[arm] = Arm.of(trial, f"generation/{arm}", settings)
+    return arms
+
+
+def run(trial: Trial, pending: dict[str, Arm]) -> None:
+    """Run some arms of a trial."""
+    easel, images = Easel(trial, joint(trial)), trial.profile.images
+    for arm, record in pending.items():
         if arm in STRUCTURE:
             numbers = train(trial, STRUCTURE[arm], easel)
         else:

@@ -1,19 +1,15 @@
 """The page of results, written from the results on disk; its sentences follow from the numbers."""
 
-import os
-import platform
 import shlex
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import NamedTuple
-
-import torch
 
 from uniemo.ablation.catalogue import GROUPS, Measure
 from uniemo.ablation.figure import draw
 from uniemo.ablation.plan import PROGRAM, Profile, Trial
 from uniemo.ablation.results import Table, collect
+from uniemo.ablation.runs import read_ledger
 from uniemo.ablation.statistics import Estimate
 from uniemo.curriculum.painting import write_whole
 
@@ -24,6 +20,7 @@ class Study(NamedTuple):
     command: str
     profile: Profile
     trials: list[Trial]
+    """Of all seeds of the profile, whoever runs them."""
 
 
 def command_line(arguments: Sequence[str]) -> str:
@@ -32,7 +29,7 @@ def command_line(arguments: Sequence[str]) -> str:
 
 
 def write_page(study: Study, path: Path) -> None:
-    """Write the page, and beside it a figure for every table.
+    """Write the page, and a figure for every table in the folder :func:`beside` it.
 
     Args:
         study: What it is about.
@@ -49,7 +46,7 @@ def write_page(study: Study, path: Path) -> None:
             name = study.profile.name
             parts += ["", f"Not run (profile {name}) on {where} of the training split."]
         for table in tables:
-            figure = path.with_name(f"{path.stem.lower()}-{group.name}-{table.fraction:g}.svg")
+            figure = beside(path) / f"{group.name}-{table.fraction:g}.svg"
             write_whole(figure, draw(table).encode())
             measure = group.measure(group.headline)
             parts += [
@@ -58,11 +55,16 @@ def write_page(study: Study, path: Path) -> None:
                 "",
                 *rows(table),
                 "",
-                f"![{measure.title}, by arm]({figure.name})",
+                f"![{measure.title}, by arm]({figure.relative_to(path.parent)})",
                 "",
                 " ".join(sentences(table)),
             ]
     write_whole(path, ("\n".join(parts) + "\n").encode())
+
+
+def beside(page: Path) -> Path:
+    """Return the folder of a page's figures and of the numbers it is made from."""
+    return page.with_name(page.stem.lower())
 
 
 def heading(study: Study) -> list[str]:
@@ -79,6 +81,8 @@ def heading(study: Study) -> list[str]:
             f"{percent(trial.fraction)}: {warmup} + {joint} epochs joint training, "
             f"{tuning.epochs} + {tuning.refresh_epochs} finetuning"
         )
+    entries = [entry for trial in study.trials for entry in read_ledger(trial).values()]
+    machines, days = (sorted({entry[key] for entry in entries}) for key in ("machine", "date"))
     facts = {
         "Command": f"`{study.command}`",
         "Configuration": f"`{Path(study.trials[0].file).name}`, data `{data.root}`, emotion space "
@@ -86,10 +90,9 @@ def heading(study: Study) -> list[str]:
         f"{profile.images} images per emotion painted and measured per arm",
         "Seeds": ", ".join(map(str, profile.seeds)),
         "Epochs by share of the training split": "; ".join(trainings),
-        "Machine": f"{processor()}, {os.cpu_count()} cores, device {experiment.device}, "
-        f"PyTorch {torch.__version__}",
+        "Machine": "; ".join(machines),
         "Precision": str(trainer.precision or "32-true"),
-        "Date": date.today().isoformat(),
+        "Date": " to ".join(days[:1] + days[1:][-1:]),
     }
     return [
         "# Results",
@@ -188,13 +191,3 @@ def percent(fraction: float) -> str:
 def seeds(n: int) -> str:
     """Write a number of seeds."""
     return "one seed" if n == 1 else f"{n} seeds"
-
-
-def processor() -> str:
-    """Return the processor's name."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

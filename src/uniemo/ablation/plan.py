@@ -71,6 +71,10 @@ class Trial:
     seed: int
     fraction: float
     profile: Profile
+    ledger: Path
+    """Keeps the numbers of its arms; small, and made to be committed."""
+    more_real: Path | None
+    """Folder of further real pictures, for a trial on the whole training split."""
 
     def read(self, *extra: str) -> Experiment:
         """Return the experiment with further ``--key value`` pairs."""
@@ -97,13 +101,17 @@ def trial_name(seed: int, fraction: float) -> str:
     return f"seed{seed}-fraction{fraction:g}"
 
 
-def build_trials(file: str, overrides: list[str], profile: Profile) -> Iterator[Trial]:
+def build_trials(
+    file: str, overrides: list[str], profile: Profile, ledgers: Path, more_real: Path | None = None
+) -> Iterator[Trial]:
     """Yield the trials of a profile.
 
     Args:
         file: The experiment's file.
         overrides: ``--key value`` pairs, whose last word the trial's own have.
         profile: The profile.
+        ledgers: Folder of the trials' ledgers.
+        more_real: Folder of further real pictures.
 
     Raises:
         UserError: If the file or a key is wrong, or the experiment paints nothing.
@@ -138,7 +146,9 @@ def build_trials(file: str, overrides: list[str], profile: Profile) -> Iterator[
                 "finetune.refresh_epochs": refresh,
             }
             given = [part for key, value in settings.items() for part in (f"--{key}", str(value))]
-            yield Trial(file, [*overrides, *given], seed, scale.fraction, profile)
+            ledger = ledgers / profile.name / f"{trial_name(seed, scale.fraction)}.json"
+            flags = [*overrides, *given]
+            yield Trial(file, flags, seed, scale.fraction, profile, ledger, more_real)
 
 
 def epochs(own: int, share: float, fraction: float, least: int = 1) -> int:

@@ -93,24 +93,21 @@ def own_rows(trial: Trial, looked: Looked) -> RealRows:
     return RealRows(whole, [row for row, name in enumerate(image_ids(whole)) if name in own])
 
 
-def further_rows(
-    trial: Trial, looked: Looked, budget: int, more_real: Path | None
-) -> RealRows | None:
+def further_rows(trial: Trial, looked: Looked, budget: int) -> RealRows | None:
     """Return real rows that a trial does not train on, ``budget`` of each emotion if there are.
 
     Args:
         trial: The trial.
         looked: Its pictures.
         budget: Rows per emotion.
-        more_real: A further folder in EmoSet's layout, for a trial that trains on the whole split.
 
     Returns:
         The rows; None if there are none to be had.
     """
     if trial.fraction < 1:
         whole, own = whole_split(trial, looked, Path(looked.data.root)), set(image_ids(looked.data))
-    elif more_real is not None:
-        whole, own = whole_split(trial, looked, more_real), set()
+    elif trial.more_real is not None:
+        whole, own = whole_split(trial, looked, trial.more_real), set()
     else:
         return None
     free = torch.tensor([name not in own for name in image_ids(whole)])

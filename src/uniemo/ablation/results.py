@@ -1,11 +1,11 @@
-"""What is on disk of a group, as estimates over seeds."""
+"""What the ledgers hold of a group, as estimates over seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from uniemo.ablation.catalogue import Group
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.runs import RESULT, Numbers, read_json
+from uniemo.ablation.runs import Numbers, read_ledger
 from uniemo.ablation.statistics import Estimate, estimate
 
 
@@ -45,10 +45,11 @@ def collect(group: Group, trials: Sequence[Trial]) -> list[Table]:
     for fraction in dict.fromkeys(trial.fraction for trial in trials):
         numbers: dict[str, dict[int, Numbers]] = {}
         for trial in trials:
+            entries = read_ledger(trial) if trial.fraction == fraction else {}
             for arm in group.arms:
-                path = trial.folder / group.name / arm / RESULT
-                if trial.fraction == fraction and path.is_file():
-                    numbers.setdefault(arm, {})[trial.seed] = read_json(path)["numbers"]
+                if f"{group.name}/{arm}" in entries:
+                    found = entries[f"{group.name}/{arm}"]["numbers"]
+                    numbers.setdefault(arm, {})[trial.seed] = found
         if numbers:
             tables.append(Table(group, fraction, numbers))
     return tables

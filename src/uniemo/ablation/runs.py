@@ -1,23 +1,32 @@
 """One run: what it is, what came out, and how a training is started or goes on.
 
 A run's folder holds ``settings.json`` from its start and ``result.json`` from its end. A run whose
-settings are no longer those asked for is removed and done again.
+settings are no longer those asked for is removed and done again. The numbers of an arm are kept in
+its trial's ledger as well, so that a study goes on where another machine left it.
 """
 
 import gc
+import hashlib
 import json
 import math
+import os
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from functools import cache
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
+
+import torch
 
 from uniemo.ablation.plan import Trial
 from uniemo.curriculum.keep import BEST, LAST
 from uniemo.curriculum.painting import write_whole
 from uniemo.experiment import Experiment
 from uniemo.lightning_cli import UniEmoCLI
+from uniemo.sources import resolve
 
 Numbers = Mapping[str, float | None]
 """Measures of a run by name; None where there is nothing to measure."""
@@ -66,11 +75,106 @@ class Record:
         return clean
 
 
+@dataclass(frozen=True)
+class Arm(Record):
+    """A run of which all that counts is its numbers.
+
+    Attributes:
+        trial: Its trial.
+        name: ``GROUP/ARM``.
+    """
+
+    trial: Trial
+    name: str
+
+    @classmethod
+    def of(cls, trial: Trial, name: str, settings: Any) -> "Arm":
+        """Return the arm ``GROUP/ARM`` of a trial."""
+        return cls(trial.folder / name, settings, trial, name)
+
+    @property
+    def digest(self) -> str:
+        """A name of its settings."""
+        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:16]
+
+    def recall(self) -> Numbers | None:
+        """Return the numbers if its ledger or its folder has them, else None.
+
+        Numbers that the ledger has of other settings are struck out.
+        """
+        entries = read_ledger(self.trial)
+        found = entries.get(self.name)
+        if found is not None and found["settings"] == self.digest:
+            return found["numbers"]
+        if found is not None:
+            del entries[self.name]
+            write_json(self.trial.ledger, entries)
+        done = super().recall()
+        if done is not None:
+            self._enter(done)
+        return done
+
+    def finish(self, numbers: Numbers) -> Numbers:
+        """Write the result down in its folder and in the ledger."""
+        clean = super().finish(numbers)
+        self._enter(clean)
+        return clean
+
+    def _enter(self, numbers: Numbers) -> None:
+        entry = {
+            "settings": self.digest,
+            "numbers": numbers,
+            "machine": machine(self.trial.experiment),
+            "date": date.today().isoformat(),
+        }
+        write_json(self.trial.ledger, read_ledger(self.trial) | {self.name: entry})
+
+
+def read_ledger(trial: Trial) -> dict[str, Any]:
+    """Return the entries of a trial's ledger by ``GROUP/ARM``."""
+    return read_json(trial.ledger) if trial.ledger.is_file() else {}
+
+
+def machine(experiment: Experiment) -> str:
+    """Name the machine, in words."""
+    cores = f"{processor()}, {os.cpu_count()} cores"
+    return f"{cores}, device {experiment.device}, PyTorch {torch.__version__}"
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
 def settings_of(experiment: Experiment, *groups: str, **more: Any) -> Any:
-    """Return what a run depends on: its seed and some groups of an experiment's settings."""
+    """Return what a run depends on: seed, pretrained weights, some groups of an experiment."""
     config = experiment.config.as_dict()
-    chosen = {"seed": experiment.seed, **{name: config[name] for name in groups}, **more}
+    clip, head = config["model"]["clip"], config["model"]["diffusion"]
+    sources = [clip["model"], clip["pretrained"], None if head is None else head["source"]]
+    weights = [None if source is None else weights_digest(source) for source in sources]
+    chosen = {name: config[name] for name in groups}
+    chosen |= {"seed": experiment.seed, "weights": weights, **more}
     return json.loads(json.dumps(without(chosen), default=str))
+
+
+@cache
+def weights_digest(source: str) -> str:
+    """Name what lies in a local source by all its bytes; a hub's id or tag is its own name."""
+    root = Path(resolve(source).removeprefix("local-dir:")).expanduser()
+    if not root.exists():
+        return source
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
+        if path.is_file():
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{path.relative_to(root)} {content}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def without(content: Any) -> Any:

@@ -11,7 +11,7 @@ from rich.progress import track
 
 from uniemo.ablation.measuring import Easel
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.runs import Record, joint, settings_of
+from uniemo.ablation.runs import Arm, joint, settings_of
 from uniemo.batch import Features
 from uniemo.fusion import EmotionSpace
 from uniemo.module import UniEmo
@@ -21,22 +21,19 @@ ARMS: tuple[Any, ...] = get_args(get_type_hints(EmotionSpaceConfig)["kind"])
 JITTER = 0.2
 
 
-def run(trial: Trial) -> None:
-    """Run all arms of a trial that are not finished."""
-    checkpoint = joint(trial)
-    experiment = trial.experiment
+def records(trial: Trial) -> dict[str, Arm]:
+    """Return the arms of a trial."""
     groups, images = ("model", "data", "trainer", "eval"), trial.profile.images
-    records = {
-        arm: Record(
-            trial.folder / "spaces" / arm,
-            settings_of(experiment, *groups, arm=arm, jitter=JITTER, images=images),
-        )
-        for arm in ARMS
-    }
-    pending = {arm: record for arm, record in records.items() if record.recall() is None}
-    if not pending:
-        return
-    easel = Easel(trial, checkpoint)
+    arms = {}
+    for arm in ARMS:
+        settings = settings_of(trial.experiment, *groups, arm=arm, jitter=JITTER, images=images)
+        arms[arm] = Arm.of(trial, f"spaces/{arm}", settings)
+    return arms
+
+
+def run(trial: Trial, pending: dict[str, Arm]) -> None:
+    """Run some arms of a trial."""
+    easel = Easel(trial, joint(trial))
     spaces = fit_spaces(easel.module, easel.data, list(pending))
     for arm, record in pending.items():
         easel.module.space = spaces[arm]

@@ -4,8 +4,9 @@ import gc
 
 from uniemo.ablation.measuring import Easel
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.runs import RESULT, Numbers, Record, fit, joint, read_json, settings_of
+from uniemo.ablation.runs import RESULT, Arm, Numbers, fit, joint, read_json, settings_of
 from uniemo.curriculum.keep import BEST
+from uniemo.experiment import Experiment
 from uniemo.module import UniEmo
 
 CHANGES = {
@@ -19,19 +20,25 @@ CHANGES = {
     "no_condition_loss": {"model.loss.condition": "0"},
     "understanding_alone": {"model.diffusion": "null"},
 }
-ARMS = ("default", *CHANGES)
 
 
-def run(trial: Trial) -> None:
-    """Run all arms of a trial that are not finished; one that changes nothing stays a dash."""
-    easel, own = None, settings_of(trial.experiment, "model")
-    for arm in ARMS:
-        extra = changes(trial, arm)
-        if extra and settings_of(trial.read(*extra), "model") == own:
-            continue
-        if trained(trial, arm).recall() is None:
-            easel = easel or Easel(trial, joint(trial))
-            train(trial, arm, easel)
+def records(trial: Trial) -> dict[str, Arm]:
+    """Return the arms of a trial; one that changes nothing is none, and a dash on the page."""
+    own = settings_of(trial.experiment, "model")
+    changed = [arm for arm in CHANGES if settings_of(altered(trial, arm), "model") != own]
+    return {arm: trained(trial, arm) for arm in ("default", *changed)}
+
+
+def run(trial: Trial, pending: dict[str, Arm]) -> None:
+    """Run some arms of a trial."""
+    easel = Easel(trial, joint(trial))
+    for arm in pending:
+        train(trial, arm, easel)
+
+
+def altered(trial: Trial, arm: str) -> Experiment:
+    """Return the experiment as an arm changes it."""
+    return trial.read(*changes(trial, arm))
 
 
 def changes(trial: Trial, arm: str) -> list[str]:
@@ -42,11 +49,11 @@ def changes(trial: Trial, arm: str) -> list[str]:
     return [part for key, value in changed.items() for part in (f"--{key}", value)]
 
 
-def trained(trial: Trial, arm: str) -> Record:
-    """Return the record of a changed joint training."""
+def trained(trial: Trial, arm: str) -> Arm:
+    """Return an arm, a changed joint training."""
     groups, images = ("model", "data", "trainer", "eval"), trial.profile.images
-    settings = settings_of(trial.read(*changes(trial, arm)), *groups, arm=arm, images=images)
-    return Record(trial.folder / "structure" / arm, settings)
+    settings = settings_of(altered(trial, arm), *groups, arm=arm, images=images)
+    return Arm.of(trial, f"structure/{arm}", settings)
 
 
 def train(trial: Trial, arm: str, easel: Easel) -> Numbers:
