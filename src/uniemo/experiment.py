@@ -16,6 +16,7 @@ from uniemo.diffusion import SamplingConfig, StableDiffusion
 from uniemo.errors import UserError
 from uniemo.evaluation.settings import EvaluationConfig
 from uniemo.module import UniEmo
+from uniemo.precision import native_precision
 from uniemo.sources import resolve
 
 
@@ -105,6 +106,12 @@ class Experiment:
     def sampling(self) -> SamplingConfig:
         """How images are denoised."""
         return SamplingConfig(**self.config.model.sampling.as_dict())
+
+    @property
+    def precision(self) -> Any:
+        """The trainer's precision; if none is given, the device's own."""
+        trainer = self.config.trainer
+        return trainer.precision or native_precision(trainer.accelerator)
 
     @property
     def device(self) -> torch.device:

@@ -15,6 +15,7 @@ from uniemo.curriculum.report import Report
 from uniemo.curves import curve_logger
 from uniemo.experiment import add_groups
 from uniemo.module import UniEmo
+from uniemo.precision import native_precision
 
 
 class UniEmoCLI(LightningCLI):
@@ -96,6 +97,8 @@ class UniEmoCLI(LightningCLI):
             kwargs["logger"] = config.get("logger") or False
         if self.subcommand == "predict":
             kwargs["enable_progress_bar"] = False  # the images are counted instead
+        if config.get("precision") is None:
+            kwargs["precision"] = native_precision(config.get("accelerator"))
         return super().instantiate_trainer(**kwargs)
 
     def predict(

@@ -107,7 +107,7 @@ def learn_words(
     fitter = lightning.Trainer(
         accelerator=trainer.accelerator,
         devices=1,
-        precision=trainer.precision,
+        precision=experiment.precision,
         max_epochs=trainer.max_epochs - model.understanding_epochs,
         default_root_dir=folder,
         logger=False,

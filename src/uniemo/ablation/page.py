@@ -70,7 +70,7 @@ def beside(page: Path) -> Path:
 def heading(study: Study) -> list[str]:
     """Return the lines that say how the numbers were made."""
     experiment = study.trials[0].experiment
-    trainer, data = experiment.config.trainer, experiment.config.data.init_args
+    data = experiment.config.data.init_args
     model, profile = experiment.config.model, study.profile
     trainings = []
     for trial in {trial.fraction: trial for trial in study.trials}.values():
@@ -91,7 +91,6 @@ def heading(study: Study) -> list[str]:
         "Seeds": ", ".join(map(str, profile.seeds)),
         "Epochs by share of the training split": "; ".join(trainings),
         "Machine": "; ".join(machines),
-        "Precision": str(trainer.precision or "32-true"),
         "Date": " to ".join(days[:1] + days[1:][-1:]),
     }
     return [

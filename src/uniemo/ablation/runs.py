@@ -138,7 +138,8 @@ def read_ledger(trial: Trial) -> dict[str, Any]:
 def machine(experiment: Experiment) -> str:
     """Name the machine, in words."""
     cores = f"{processor()}, {os.cpu_count()} cores"
-    return f"{cores}, device {experiment.device}, PyTorch {torch.__version__}"
+    where = f"{experiment.device} in {experiment.precision}"
+    return f"{cores}, {where}, PyTorch {torch.__version__}"
 
 
 def processor() -> str:

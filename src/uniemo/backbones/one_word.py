@@ -19,8 +19,8 @@ from uniemo.understanding import ClipBackbone
 SEED = 98
 """Of the map's weights, its pictures, its noise."""
 
-STEPS = 500
-"""Few, so that the score stays affordable; it is a lower bound of what one word can carry."""
+STEPS = 1200
+"""What fits into minutes; the score is a lower bound of what one word can carry."""
 
 BATCH = 32
 
