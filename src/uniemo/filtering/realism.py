@@ -17,9 +17,9 @@ from torch import Tensor
 
 from uniemo.filtering.similarity import BLOCK_COLUMNS, neighbour_cosine, row_blocks
 
-# Below float32's resolution of a squared distance; it keeps 0/0 away and moves no verdict, for
-# (r^2 + e) / (d^2 + e) >= 1 exactly where d <= r.
-_EPSILON = 1e-6
+# Float32's resolution of a squared distance, and so the smallest one there is: repeated real images
+# have a ball of radius 0, into which one more of them must still fall.
+_SMALLEST_SQUARE = 1e-6
 
 
 def ball_radii(real: Tensor, k: int = 5) -> Tensor:
@@ -62,8 +62,8 @@ def realism_scores(images: Tensor, real: Tensor, radii: Tensor) -> Realism:
         for columns in row_blocks(len(real), BLOCK_COLUMNS):
             cosine = images[rows] @ real[columns].T  # [rows, columns]
             torch.maximum(nearest[rows], cosine.amax(dim=1), out=nearest[rows])
-            squared = cosine.mul_(-2).add_(2).clamp_min_(0).add_(_EPSILON)
-            within = (radii[columns].square() + _EPSILON) / squared
+            squared = cosine.mul_(-2).add_(2).clamp_min_(_SMALLEST_SQUARE)
+            within = radii[columns].square().clamp_min(_SMALLEST_SQUARE) / squared
             torch.maximum(ratio[rows], within.amax(dim=1), out=ratio[rows])
     return Realism(ratio.sqrt(), nearest)
 
