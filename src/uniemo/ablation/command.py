@@ -9,7 +9,7 @@ from rich.console import Console
 from uniemo.ablation import draws, feedback, generation, spaces, structure
 from uniemo.ablation.page import Study, beside, command_line, write_page
 from uniemo.ablation.plan import PROFILES, PROGRAM, Trial, build_trials
-from uniemo.ablation.runs import Arm
+from uniemo.ablation.records import Arm
 from uniemo.configs import find_config
 from uniemo.errors import UserError
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from uniemo.ablation.measuring import Easel
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.runs import Arm, joint, settings_of
+from uniemo.ablation.records import Arm, settings_of
+from uniemo.ablation.runs import joint
 
 ARMS = {"one": 1, "four": 4}
 

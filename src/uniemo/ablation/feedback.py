@@ -8,7 +8,8 @@ from pathlib import Path
 
 from uniemo.ablation import pools
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.runs import Arm, Numbers, Record, fit, joint, settings_of
+from uniemo.ablation.records import Arm, Numbers, Record, settings_of
+from uniemo.ablation.runs import fit, joint
 from uniemo.curriculum.phases import finetune_arguments, run_phase
 from uniemo.emotions import N_EMOTIONS
 from uniemo.filtering import Candidates, FilterConfig, Reference, Scores, Selection, score, select

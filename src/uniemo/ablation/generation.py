@@ -3,7 +3,8 @@
 from uniemo.ablation.inversion import learn_words
 from uniemo.ablation.measuring import Easel
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.runs import Arm, joint, settings_of
+from uniemo.ablation.records import Arm, settings_of
+from uniemo.ablation.runs import joint
 from uniemo.ablation.structure import train
 
 ARMS = ("uniemo", "class_feature", "learnt_word")

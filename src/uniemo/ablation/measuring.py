@@ -15,7 +15,7 @@ from rich.progress import track
 from torch.nn import functional as F
 
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.runs import Numbers
+from uniemo.ablation.records import Numbers
 from uniemo.diffusion import SamplingConfig, StableDiffusion, latent_fingerprint
 from uniemo.evaluation.generation import nearest
 from uniemo.evaluation.judges import fit_judge, published_emotion_probe

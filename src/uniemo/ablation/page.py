@@ -8,8 +8,8 @@ from typing import NamedTuple
 from uniemo.ablation.catalogue import GROUPS, Measure
 from uniemo.ablation.figure import draw
 from uniemo.ablation.plan import PROGRAM, Profile, Trial
+from uniemo.ablation.records import read_ledger
 from uniemo.ablation.results import Table, collect
-from uniemo.ablation.runs import read_ledger
 from uniemo.ablation.statistics import Estimate
 from uniemo.curriculum.painting import write_whole
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from uniemo.ablation.catalogue import Group
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.runs import Numbers, read_ledger
+from uniemo.ablation.records import Numbers, read_ledger
 from uniemo.ablation.statistics import Estimate, estimate
 
 

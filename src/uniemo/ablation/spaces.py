@@ -11,7 +11,8 @@ from rich.progress import track
 
 from uniemo.ablation.measuring import Easel
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.runs import Arm, joint, settings_of
+from uniemo.ablation.records import Arm, settings_of
+from uniemo.ablation.runs import joint
 from uniemo.batch import Features
 from uniemo.fusion import EmotionSpace
 from uniemo.module import UniEmo

@@ -4,7 +4,8 @@ import gc
 
 from uniemo.ablation.measuring import Easel
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.runs import RESULT, Arm, Numbers, fit, joint, read_json, settings_of
+from uniemo.ablation.records import RESULT, Arm, Numbers, read_json, settings_of
+from uniemo.ablation.runs import fit, joint
 from uniemo.curriculum.keep import BEST
 from uniemo.experiment import Experiment
 from uniemo.module import UniEmo
