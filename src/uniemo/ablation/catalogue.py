@@ -15,6 +15,8 @@ class Measure:
     scale: float = 1.0
     """What it is multiplied by on the page: 100 for percent."""
     digits: int = 3
+    compared: bool = True
+    """Whether the page says which arms differ in it."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Group:
     headline: str
     """Key of the measure that is compared."""
     measures: tuple[Measure, ...]
+    rated: bool = False
+    """Whether the page names the best arm, which is to be the default."""
 
     def measure(self, key: str) -> Measure:
         """Return a measure by its key."""
@@ -70,7 +74,12 @@ GROUPS = (
         },
         "none",
         "test/accuracy",
-        (TEST, VALIDATION, Measure("kept", "pictures", digits=0), Measure("coverage", "coverage")),
+        (
+            TEST,
+            VALIDATION,
+            Measure("kept", "pictures", digits=0, compared=False),
+            Measure("coverage", "coverage", compared=False),
+        ),
     ),
     Group(
         "spaces",
@@ -90,6 +99,7 @@ GROUPS = (
         "diagonal",
         "emo_a",
         PAINTED,
+        rated=True,
     ),
     Group(
         "draws",
@@ -104,6 +114,7 @@ GROUPS = (
         "one",
         "emo_a",
         PAINTED,
+        rated=True,
     ),
     Group(
         "structure",
@@ -112,7 +123,7 @@ GROUPS = (
         "against the validation split.",
         {
             "default": "as the experiment's file says",
-            "no_queries": "no expert queries",
+            "no_queries": "no expert queries: the mean patch stands in for both, losses as before",
             "scene_only": "scene queries alone",
             "object_only": "object queries alone",
             "feature_alone": "the emotion read from fe alone, as published",

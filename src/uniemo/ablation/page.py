@@ -1,7 +1,7 @@
 """The page of results, written from the results on disk; its sentences follow from the numbers."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,7 +115,8 @@ def rows(table: Table) -> list[str]:
     ]
     for arm, description in group.arms.items():
         cells = [shown(table.estimate(arm, m.key), m) for m in group.measures]
-        versus = "" if arm == group.baseline else shown(table.difference(arm), headline, sign=True)
+        difference = table.difference(arm, group.headline)
+        versus = "" if arm == group.baseline else shown(difference, headline, sign=True)
         lines.append(f"| `{arm}` | {' | '.join(cells)} | {versus} | {description} |")
     return lines
 
@@ -134,52 +135,60 @@ def shown(value: Estimate | None, measure: Measure, sign: bool = False) -> str:
 def sentences(table: Table) -> list[str]:
     """Say what a table shows, and no more."""
     group = table.group
-    measure, baseline = group.measure(group.headline), f"`{group.baseline}`"
-    what = measure.title.removesuffix(", %")
-    found, compared = [], False
-    for arm in group.arms:
-        difference = None if arm == group.baseline else table.difference(arm)
-        if difference is None or difference.half_width is None:
-            continue
-        compared = True
-        if difference.sign:
-            low, high = (abs(difference.mean) + side * difference.half_width for side in (-1, 1))
-            unit = " points" if measure.scale == 100 else ""
-            numbers = [
-                f"{n * measure.scale:.{measure.digits}f}" for n in (abs(difference.mean), low, high)
-            ]
-            found.append(
-                f"`{arm}` is {'above' if difference.sign > 0 else 'below'} {baseline} in {what} by "
-                f"{numbers[0]}{unit} (95 % interval {numbers[1]} to {numbers[2]})."
-            )
-    if not compared:
-        found.append(f"One seed: differences in {what} cannot be told from chance here.")
-    elif not found:
-        found.append(f"No arm differs from {baseline} in {what} beyond its interval.")
+    found = []
+    if len(table.seeds) == 1:
+        found.append("One seed: differences cannot be told from chance here.")
+    else:
+        for measure in filter(lambda measure: measure.compared, group.measures):
+            claims = listed(list(beyond_chance(table, measure)))
+            what, baseline = measure.title.removesuffix(", %"), f"`{group.baseline}`"
+            if claims:
+                found.append(f"In {what}, against {baseline}: {claims} (95 % intervals).")
+            elif measure.key == group.headline:
+                found.append(f"No arm differs from {baseline} in {what} beyond its interval.")
     missing = [f"`{arm}`" for arm in group.arms if table.estimate(arm, group.headline) is None]
     if missing:
         found.append(f"Not available: {', '.join(missing)}.")
-    if group.name == "spaces":
-        found.append(best_space(table))
+    if group.rated:
+        found.append(best(table))
     return found
 
 
-def best_space(table: Table) -> str:
-    """Name the best emotion space by the rule that the sentence states."""
+def beyond_chance(table: Table, measure: Measure) -> Iterator[str]:
+    """Say by how much each arm differs from the baseline, where the interval leaves zero out."""
+    unit = " points" if measure.scale == 100 else ""
+    for arm in table.group.arms:
+        difference = table.difference(arm, measure.key)
+        if difference is not None and difference.sign:
+            half = difference.half_width or 0.0
+            ends = (difference.mean - half, difference.mean + half)
+            mean, low, high = (
+                f"{n * measure.scale:+.{measure.digits}f}" for n in (difference.mean, *ends)
+            )
+            yield f"`{arm}` {mean}{unit} ({low} to {high})"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Join items with commas and a last "and"."""
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
+
+
+def best(table: Table) -> str:
+    """Name the best arm by the rule that the sentence states."""
     scores, accuracies = {}, {}
     for arm in table.group.arms:
         accuracy, covered = table.estimate(arm, "emo_a"), table.estimate(arm, "clip_coverage")
         if accuracy is not None and covered is not None:
             scores[arm], accuracies[arm] = accuracy.mean * covered.mean, accuracy.mean
     if not scores:
-        return "No emotion space could be rated."
+        return "No arm could be rated."
     rule = "the rule that the highest product of mean Emo-A and mean coverage (CLIP) wins"
     if not max(scores.values()):
-        best = max(accuracies, key=lambda arm: accuracies[arm])
-        return f"No space covers a validation picture, so {rule} names none; by Emo-A, `{best}`."
-    best = max(scores, key=lambda arm: scores[arm])
+        first = max(accuracies, key=lambda arm: accuracies[arm])
+        return f"No arm covers a validation picture, so {rule} names none; by Emo-A, `{first}`."
+    first = max(scores, key=lambda arm: scores[arm])
     order = ", ".join(f"`{arm}` {score:.3f}" for arm, score in scores.items())
-    return f"By {rule}, `{best}` is the best ({order})."
+    return f"By {rule}, `{first}` is the best ({order})."
 
 
 def percent(fraction: float) -> str:

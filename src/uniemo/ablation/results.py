@@ -32,10 +32,9 @@ class Table:
         """Return a measure's mean over seeds."""
         return estimate(list(self.values(arm, key).values()))
 
-    def difference(self, arm: str) -> Estimate | None:
-        """Return the headline's paired difference to the baseline, over the seeds both have."""
-        own = self.values(arm, self.group.headline)
-        other = self.values(self.group.baseline, self.group.headline)
+    def difference(self, arm: str, key: str) -> Estimate | None:
+        """Return a measure's paired difference to the baseline, over the seeds both have."""
+        own, other = self.values(arm, key), self.values(self.group.baseline, key)
         return estimate([own[seed] - other[seed] for seed in own if seed in other])
 
 
