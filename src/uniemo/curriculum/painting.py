@@ -10,6 +10,7 @@ from hashlib import file_digest
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pyarrow
 import torch
@@ -158,8 +159,8 @@ def write_table(path: Path, table: pyarrow.Table) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all."""
+    """Write a file that appears whole or not at all, also when several processes write it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     part.write_bytes(content)
     part.replace(path)

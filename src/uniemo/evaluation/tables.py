@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+from uuid import uuid4
 
 import torch
 from rich.progress import track
@@ -148,8 +149,8 @@ def fingerprint(*parts: str | Tensor) -> str:
 
 
 def save_whole(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write a safetensors file that appears whole or not at all."""
+    """Write a safetensors file that appears whole or not at all, whoever else writes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
     part.replace(path)
