@@ -15,7 +15,14 @@ from uniemo.ablation.command import run_study
 from uniemo.ablation.feedback import ARMS
 from uniemo.ablation.page import Study
 from uniemo.ablation.plan import Profile, Scale, build_trials
-from uniemo.ablation.records import Arm, Record, read_json, weights_digest, write_json
+from uniemo.ablation.records import (
+    Arm,
+    Record,
+    read_json,
+    settings_of,
+    weights_digest,
+    write_json,
+)
 from uniemo.curriculum.painting import write_whole
 from uniemo.errors import UserError
 
@@ -133,7 +140,7 @@ def test_numbers_of_other_settings_or_weights_leave_the_page(study):
     assert read_json(study.ledger)["draws/one"]["numbers"] == before
 
 
-def test_several_processes_may_write_the_page(tmp_path):
+def test_several_writers_may_share_the_page(tmp_path):
     page, contents = tmp_path / "RESULTS.md", [bytes([letter]) * 100_000 for letter in b"abcd"]
 
     def write(content: bytes) -> None:
@@ -151,6 +158,20 @@ def test_a_seed_that_the_profile_lacks_is_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="profile quick has no seed 3; give some of 0"):
         command.main(["--experiment", str(FILE), "--seeds", "0", "3"])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("native", ["bf16-mixed", "32-true"])
+def test_a_precision_that_the_machine_chose_is_part_of_the_settings(
+    native, tiny_files, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("uniemo.experiment.native_precision", lambda accelerator: native)
+    given = settings(tiny_files, runs=tmp_path)
+    told = [*given, "--trainer.precision", "32-true"]
+    chosen, fixed = (
+        settings_of(next(build_trials(str(FILE), flags, TINY, tmp_path)).experiment, "trainer")
+        for flags in (given, told)
+    )
+    assert (chosen == fixed) == (native == "32-true")
 
 
 def test_what_a_source_holds_is_part_of_the_settings(tmp_path):

@@ -31,7 +31,8 @@ def records(trial: Trial) -> dict[str, Arm]:
     groups = ("model", "data", "trainer", "generate", "finetune")
     arms = {}
     for arm in ARMS:
-        further = str(trial.more_real) if arm == "more_real" else None
+        read = arm == "more_real" and trial.fraction == 1  # else the rest of the split is at hand
+        further = trial.more_real if read else None
         settings = settings_of(trial.experiment, *groups, arm=arm, more_real=further)
         arms[arm] = Arm.of(trial, f"feedback/{arm}", settings)
     return arms

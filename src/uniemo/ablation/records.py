@@ -153,6 +153,7 @@ def processor() -> str:
 def settings_of(experiment: Experiment, *groups: str, **more: Any) -> Any:
     """Return what a run depends on: seed, pretrained weights, some groups of an experiment."""
     config = experiment.config.as_dict()
+    config["trainer"]["precision"] = experiment.precision  # machines that choose another differ
     clip, head = config["model"]["clip"], config["model"]["diffusion"]
     sources = [clip["model"], clip["pretrained"], None if head is None else head["source"]]
     weights = [None if source is None else weights_digest(source) for source in sources]
