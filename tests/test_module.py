@@ -261,6 +261,7 @@ def test_paper_scale_has_the_papers_widths_and_trains_what_the_paper_trains():
         module = UniEmo.from_parts(backbone, StableDiffusion.from_config(**STABLE_DIFFUSION_15))
     assert (module.chain.width, module.embedding_width, module.diffusion.width) == (1024, 768, 768)
     assert module.chain.visual.positional_embedding.shape == (257, 1024)
+    assert module.longest_sequence == 64 * 64  # the U-Net's first level; CLIP's is 257 + 2 x 32
     counts = {"visual": 0, "queries": 0, "heads": 0, "mappers": 0}
     for group, _, parameter in trained_parameters(module):
         counts[group] += parameter.numel()

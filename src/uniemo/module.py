@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from uniemo.attention import training_attention
 from uniemo.batch import Annotations, Batch, Features
 from uniemo.checkpoints import Restorable
 from uniemo.curriculum.passes import EmotionSpacePass, LatentPass
@@ -351,8 +352,18 @@ class UniEmo(Painting, Restorable):
         """Make dropout a function of (seed, step, process), so that resuming is exact."""
         torch.manual_seed(hash((self.seed, self.global_step, self.global_rank)) % 2**32)
 
+    @property
+    def longest_sequence(self) -> int:
+        """Tokens of the longest sequence that a training step attends over."""
+        read = len(self.chain.visual.positional_embedding) + 2 * self.model_config.n_queries
+        return read if self.head is None else max(read, self.head.latent_shape[-1] ** 2)
+
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return L_U or L_joint of a batch; log every part."""
+        with training_attention(self.device, self.longest_sequence):
+            return self._training_loss(batch)
+
+    def _training_loss(self, batch: Batch) -> Tensor:
         reading = self.read(batch["clip_image"])
         losses = self.understanding_losses(reading, batch)
         total = self.understanding_loss(losses)

@@ -51,7 +51,7 @@ def test_it_learns_from_each_picture_crisp_and_reconstructed(
     monkeypatch.setattr(stage, "forward", lambda x: seen.append(x) or plain(x))
     monkeypatch.setattr(classifier, "reconstruct", lambda _head, x: 1 - x)
     labels = {"object": torch.tensor([5, -1]), "scene": torch.tensor([-1, 7])}
-    loss = stage.training_step({"image": image, **labels}, 0)
+    loss = stage.loss({"image": image, **labels}, 0)
     crisp = image.float() / 255
     torch.testing.assert_close(seen[0], torch.cat([crisp, 1 - crisp]))
     logits = plain(seen[0])

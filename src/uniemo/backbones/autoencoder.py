@@ -41,11 +41,11 @@ class AutoencoderStage(Stage):
         torch.manual_seed(self.seed)
         self.autoencoder = build()
 
-    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+    def loss(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return squared error, a share of absolute error, and a trace of divergence."""
         image = to_unit_range(batch["image"])
         posterior = self.autoencoder.encode(image).latent_dist
-        output = self.autoencoder.decode(posterior.sample()).sample
+        output = self.autoencoder.decode(posterior.sample()).sample.float()
         squared = functional.mse_loss(output, image)
         loss = squared + 0.2 * functional.l1_loss(output, image) + 1e-6 * posterior.kl().mean()
         self.log("psnr", 10 * torch.log10(4 / squared), prog_bar=True)

@@ -59,12 +59,13 @@ class Classifier(Stage):
         features = self.eye.network(self.eye.prepare(image))  # [B, F]
         return {kind: head(features) for kind, head in self.heads.items()}
 
-    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+    def loss(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return the sum of the two cross-entropies; a label of -1 adds nothing."""
         image = batch["image"].float() / 255
         logits = self(torch.cat([image, reconstruct(self.head, image)]))
         losses = [
-            F.cross_entropy(logits[kind], batch[kind].repeat(2), ignore_index=-1) for kind in NAMES
+            F.cross_entropy(logits[kind].float(), batch[kind].repeat(2), ignore_index=-1)
+            for kind in NAMES
         ]
         return torch.stack(losses).sum()
 

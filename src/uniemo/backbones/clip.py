@@ -95,7 +95,8 @@ class ClipStage(Stage):
         image = image[has]
         present, target = caption[has].unique(return_inverse=True)
         text = self.clip.encode_text(tokens[present], normalize=True)  # [U, E]
-        logits = self.clip.logit_scale.exp() * image @ text.T  # [B', U]
+        with torch.autocast(image.device.type, enabled=False):  # half would round logits to 0.25
+            logits = self.clip.logit_scale.exp() * image.float() @ text.float().T  # [B', U]
         to_text = functional.cross_entropy(logits, target)
         own = functional.one_hot(target, len(present)).bool()
         others = logits.masked_fill(own, -torch.inf).logsumexp(0)  # [U]
@@ -108,7 +109,7 @@ class ClipStage(Stage):
         super().on_train_batch_start()
         self.clip.visual.patch_dropout.prob = PATCH_DROPOUT if self.share_done < 0.8 else 0.0
 
-    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+    def loss(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the weighted sum of the three contrasts; objects, the hardest, count twice."""
         image = self.encode(batch["image"])
         scene, object_ = batch["scene"], batch["object"]

@@ -147,7 +147,7 @@ def velocity_loss(
     time = (steps * uniform**low_noise).long().clamp(max=steps - 1)
     noisy = scheduler.add_noise(latents, noise, time)
     target = scheduler.get_velocity(latents, noise, time)
-    error = (unet(noisy, time, states).sample - target).square()  # [B, c, h, h]
+    error = (unet(noisy, time, states).sample.float() - target).square()  # [B, c, h, h]
     weight = 1 + MASK_WEIGHT * mask[:, None]  # [B, 1, h, h]
     return (weight * error).mean() / weight.mean(), error.mean()
 
@@ -245,7 +245,7 @@ class DenoiserStage(Stage):
         is_word = tokens == self.pseudo_word
         return encode_with_words(self.text_encoder, tokens, is_word, self.blended(scene, object_))
 
-    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+    def loss(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return the velocity error, the object's place weighing more."""
         with torch.no_grad():
             latents = self.autoencoder.encode(to_unit_range(batch["image"])).latent_dist.mode()

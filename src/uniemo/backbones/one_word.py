@@ -71,7 +71,7 @@ class OneWordStage(Stage):
         word = self.word_mean + self.word_std * self.mapper(clip_features(self.backbone, image))
         return self.head.condition(word, f"a {PSEUDO_WORD}")
 
-    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+    def loss(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return the velocity error, the object's place weighing as in pretraining."""
         latents = self.head.encode(to_unit_range(batch["image"]), self.batch_size)
         states = self.encode(batch["image"].float() / 255)

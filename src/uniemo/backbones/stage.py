@@ -11,8 +11,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from uniemo.attention import SHORT, training_attention
 from uniemo.backbones.pictures import ALL_OBJECTS, loader
 from uniemo.curves import curve_logger
+from uniemo.precision import native_precision
 
 
 class Stage(lightning.LightningModule):
@@ -55,6 +57,15 @@ class Stage(lightning.LightningModule):
         """Make all noise a function of (seed, step, process), so that resuming is exact."""
         torch.manual_seed(hash((self.seed, self.global_step, self.global_rank)) % 2**32)
 
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        """Return the loss of a batch."""
+        with training_attention(self.device, SHORT):
+            return self.loss(batch, batch_index)
+
+    def loss(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        """Return what a stage minimises, of a batch of pictures."""
+        raise NotImplementedError
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the optimiser's groups; by default all trainable weights at one rate."""
         return [{"params": [p for p in self.parameters() if p.requires_grad]}]
@@ -92,6 +103,7 @@ def run(stage: Stage, folder: Path, processes: int = 1) -> None:
     )
     trainer = lightning.Trainer(
         accelerator="auto",
+        precision=native_precision("auto"),
         devices=processes,
         strategy="auto" if processes == 1 else "ddp",
         use_distributed_sampler=False,
