@@ -35,6 +35,7 @@ def compose(
     *,
     size: int = 64,
     object_size: tuple[float, float] = (0.35, 0.75),
+    object_tilt: float = MAX_TILT,
     distractors: tuple[int, int] = (0, 3),
     brightness: float = NEUTRAL_TONE,
     colorfulness: float = NEUTRAL_TONE,
@@ -47,6 +48,7 @@ def compose(
         object: One of ``OBJECT_NAMES``, or None for no object.
         size: Side S of the picture in pixels.
         object_size: Range of the object's longer side (before its tilt), in sides of the picture.
+        object_tilt: Degrees that the object is turned by at most, either way.
         distractors: Range of the number of small neutral things, both ends included.
         brightness: Tone in [0, 1]; 0.5 leaves the picture as painted.
         colorfulness: Tone in [0, 1]; 0.5 leaves the picture as painted.
@@ -68,7 +70,7 @@ def compose(
         _paint_distractors(brush, count, None)
         image = brush.image.reduce(2)
     else:
-        sprite = _object_sprite(brush, object, object_size)
+        sprite = _object_sprite(brush, object, object_size, object_tilt)
         left, top = brush.count(0, size - sprite.width), brush.count(0, size - sprite.height)
         right, bottom = left + sprite.width, top + sprite.height
         _paint_distractors(brush, count, (2 * left, 2 * top, 2 * right, 2 * bottom))
@@ -79,10 +81,12 @@ def compose(
     return Composition(_tone(image, brightness, colorfulness), _bounding_box(coverage), coverage)
 
 
-def _object_sprite(brush: Brush, name: str, object_size: tuple[float, float]) -> Image.Image:
+def _object_sprite(
+    brush: Brush, name: str, object_size: tuple[float, float], object_tilt: float
+) -> Image.Image:
     """Return the object as RGBA at the picture's size, at random size, tilt, mirror and tint."""
     longer = brush.between(*object_size) * brush.side
-    tilt = brush.between(-MAX_TILT, MAX_TILT)
+    tilt = brush.between(-object_tilt, object_tilt)
     large = _turned(OBJECTS[name], longer, tilt, mirror=brush.chance(0.5), limit=brush.side - 2)
     tint = np.array([*(brush.between(0.85, 1.1) for _ in range(3)), 1], np.float32)
     pixels = np.asarray(large.reduce(2).convert("RGBA")) * tint  # [height, width, RGBA]

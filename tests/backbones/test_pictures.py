@@ -5,7 +5,7 @@ import torch
 
 from data_modules.emoscenes import OBJECT_NAMES
 from uniemo.backbones.denoiser import HARD_OBJECTS, DenoiserStage
-from uniemo.backbones.pictures import ALL_OBJECTS, NO_OBJECT, NO_SCENE, Pictures
+from uniemo.backbones.pictures import ALL_OBJECTS, NO_OBJECT, NO_SCENE, Pictures, Subject
 
 
 def test_pictures_are_those_of_their_number_whatever_the_start() -> None:
@@ -15,17 +15,17 @@ def test_pictures_are_those_of_their_number_whatever_the_start() -> None:
 
 
 def test_objects_come_from_what_is_drawn_from_and_the_mask_covers_them() -> None:
-    chosen = [int(Pictures(1, 0, 60, objects=(7, 7, 9))[i]["object"]) for i in range(60)]
+    chosen = [int(Pictures(1, 0, 60, Subject((7, 7, 9)))[i]["object"]) for i in range(60)]
     count = Counter(chosen)
     assert set(count) == {7, 9, -1}
     assert count[7] > count[9]
-    shown = Pictures(1, 0, 9, objects=(7,))
+    shown = Pictures(1, 0, 9, Subject((7,)))
     for i in range(9):
         assert bool(shown[i]["mask"].any()) == (int(shown[i]["object"]) == 7)
 
 
 def test_hard_objects_are_listed_three_times_and_the_others_once() -> None:
-    count = Counter(DenoiserStage.objects)
+    count = Counter(DenoiserStage.subject.objects)
     assert set(count) == set(ALL_OBJECTS)
     assert {OBJECT_NAMES[i] for i in count if count[i] == 3} == set(HARD_OBJECTS)
     assert set(count.values()) == {1, 3}

@@ -66,6 +66,19 @@ def test_the_object_is_as_large_as_asked(share: float) -> None:
         assert share - 0.05 <= longer <= 1.33 * share + 0.02
 
 
+def test_the_object_is_turned_no_further_than_asked() -> None:
+    """Of one size, upright ones differ in nothing but their mirror image."""
+    shapes: dict[float, set[bytes]] = {0.0: set(), 1.0: set(), 25.0: set()}
+    for tilt, seen in shapes.items():
+        for seed in range(20):
+            mask = compose(rng(seed), None, "Lion", object_size=(0.5, 0.5), object_tilt=tilt).mask
+            rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+            seen.add((mask[rows[0] : rows[-1], columns[0] : columns[-1]] > 0.5).tobytes())
+    assert len(shapes[0.0]) == 2
+    assert len(shapes[1.0]) > 2
+    assert len(shapes[25.0]) == 20
+
+
 def test_distractors_leave_the_object_alone() -> None:
     touched = 0
     for seed in range(20):

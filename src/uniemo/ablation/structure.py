@@ -26,8 +26,10 @@ CHANGES = {
 def records(trial: Trial) -> dict[str, Arm]:
     """Return the arms of a trial; one that changes nothing is none, and a dash on the page."""
     own = settings_of(trial.experiment, "model")
-    changed = [arm for arm in CHANGES if settings_of(altered(trial, arm), "model") != own]
-    return {arm: trained(trial, arm) for arm in ("default", *changed)}
+    read = {arm: trial.read(*changes(trial, arm)) for arm in CHANGES}
+    changed = {arm: it for arm, it in read.items() if settings_of(it, "model") != own}
+    arms = {"default": trial.experiment, **changed}
+    return {arm: trained(trial, arm, experiment) for arm, experiment in arms.items()}
 
 
 def run(trial: Trial, pending: dict[str, Arm]) -> None:
@@ -35,11 +37,6 @@ def run(trial: Trial, pending: dict[str, Arm]) -> None:
     easel = Easel(trial, joint(trial))
     for arm in pending:
         train(trial, arm, easel)
-
-
-def altered(trial: Trial, arm: str) -> Experiment:
-    """Return the experiment as an arm changes it."""
-    return trial.read(*changes(trial, arm))
 
 
 def changes(trial: Trial, arm: str) -> list[str]:
@@ -50,16 +47,16 @@ def changes(trial: Trial, arm: str) -> list[str]:
     return [part for key, value in changed.items() for part in (f"--{key}", value)]
 
 
-def trained(trial: Trial, arm: str) -> Arm:
-    """Return an arm, a changed joint training."""
+def trained(trial: Trial, arm: str, experiment: Experiment) -> Arm:
+    """Return an arm, a joint training of the trial's experiment as the arm changes it."""
     groups, images = ("model", "data", "trainer", "eval"), trial.profile.images
-    settings = settings_of(altered(trial, arm), *groups, arm=arm, images=images)
+    settings = settings_of(experiment, *groups, arm=arm, images=images)
     return Arm.of(trial, f"structure/{arm}", settings)
 
 
 def train(trial: Trial, arm: str, easel: Easel) -> Numbers:
     """Train and measure one arm unless that is done; return its numbers."""
-    record = trained(trial, arm)
+    record = trained(trial, arm, trial.read(*changes(trial, arm)))
     done = record.recall()
     if done is not None:
         return done

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES
+from uniemo.backbones.pictures import Subject
 from uniemo.backbones.stage import Stage, run_for_once
 from uniemo.diffusion import StableDiffusion
 from uniemo.evaluation.features import efficientnet_lite0
@@ -42,7 +43,7 @@ class Classifier(Stage):
         **arguments: Of :class:`Stage`.
     """
 
-    large = 0.0  # objects as large as in the held-out pictures
+    subject = Subject(large=0)  # as in the held-out pictures
 
     def __init__(self, head: StableDiffusion, **arguments: Any) -> None:
         super().__init__(**arguments)

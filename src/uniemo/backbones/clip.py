@@ -13,7 +13,7 @@ from transformers import CLIPTokenizer
 
 from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES, words
 from uniemo.backbones.captions import CONTEXT_LENGTH, object_caption
-from uniemo.backbones.pictures import SIZE
+from uniemo.backbones.pictures import SIZE, Subject
 from uniemo.backbones.stage import Stage
 
 MEAN = open_clip.OPENAI_DATASET_MEAN
@@ -53,7 +53,7 @@ class ClipStage(Stage):
     are not each other's negatives: the loss ranges over the batch's different captions.
     """
 
-    large = 0.4
+    subject = Subject(large=0.4)
 
     mean: Tensor
     std: Tensor

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from uniemo.backbones.captions import PSEUDO_WORD
 from uniemo.backbones.denoiser import velocity_loss
-from uniemo.backbones.pictures import to_unit_range
+from uniemo.backbones.pictures import Subject, to_unit_range
 from uniemo.backbones.stage import Stage, run_for_once
 from uniemo.diffusion import StableDiffusion
 from uniemo.understanding import ClipBackbone
@@ -44,7 +44,7 @@ class OneWordStage(Stage):
         **arguments: Of :class:`Stage`.
     """
 
-    large = 0.0  # objects as large as in the held-out pictures
+    subject = Subject(large=0)  # as in the held-out pictures
 
     word_mean: Tensor  # [W]
     word_std: Tensor  # scalar

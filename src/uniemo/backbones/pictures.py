@@ -1,6 +1,7 @@
 """Endless fresh pictures with captions: scene and object independent, no emotion anywhere."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES, compose
-from data_modules.emoscenes.compose import NEUTRAL_TONE
+from data_modules.emoscenes.compose import MAX_TILT, NEUTRAL_TONE
 
 SIZE = 64
 """Side of a picture in pixels."""
@@ -22,11 +23,23 @@ NO_SCENE = 0.15
 NO_OBJECT = 0.1
 """Share of pictures without an object, among those with a scene."""
 
-
 TONED = 0.5
 """Share of pictures with a tone of brightness and colorfulness, as EmoScenes' pictures have."""
 
 ALL_OBJECTS = range(len(OBJECT_NAMES))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """How the pictures of a stage show their object."""
+
+    objects: Sequence[int] = ALL_OBJECTS
+    """What is drawn from, by index; what stands there twice comes twice as often."""
+    large: float = 0.7
+    """Share of pictures whose object spans 50 to 75 % of the width instead of 35 to 75 %; shapes
+    are learnt sooner from large objects."""
+    tilt: float = MAX_TILT
+    """Degrees that the object is turned by at most, either way."""
 
 
 class Pictures(Dataset[dict[str, Tensor]]):
@@ -39,36 +52,29 @@ class Pictures(Dataset[dict[str, Tensor]]):
         seed: Names the sequence; different seeds share no picture.
         start: First picture.
         length: Number of pictures.
-        large: Share of pictures whose object spans 50 to 75 % of the width instead of 35 to 75 %.
-        objects: What is drawn from, by index; what stands there twice comes twice as often.
+        subject: How they show their object.
     """
 
-    def __init__(
-        self,
-        seed: int,
-        start: int,
-        length: int,
-        large: float = 0.7,
-        objects: Sequence[int] = ALL_OBJECTS,
-    ) -> None:
-        self.seed, self.start, self.length = seed, start, length
-        self.large, self.objects = large, objects
+    def __init__(self, seed: int, start: int, length: int, subject: Subject = Subject()) -> None:
+        self.seed, self.start, self.length, self.subject = seed, start, length, subject
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
+        subject = self.subject
         rng = np.random.default_rng([_PRETRAINING, self.seed, self.start + i])
         scene = -1 if rng.random() < NO_SCENE else int(rng.integers(len(SCENE_NAMES)))
         bare = scene >= 0 and rng.random() < NO_OBJECT
-        object_ = -1 if bare else self.objects[int(rng.integers(len(self.objects)))]
+        object_ = -1 if bare else subject.objects[int(rng.integers(len(subject.objects)))]
         tone = rng.random(2).tolist() if rng.random() < TONED else [NEUTRAL_TONE] * 2
         picture = compose(
             rng,
             SCENE_NAMES[scene] if scene >= 0 else None,
             OBJECT_NAMES[object_] if object_ >= 0 else None,
             size=SIZE,
-            object_size=(0.5 if rng.random() < self.large else 0.35, 0.75),
+            object_size=(0.5 if rng.random() < subject.large else 0.35, 0.75),
+            object_tilt=subject.tilt,
             brightness=tone[0],
             colorfulness=tone[1],
         )
@@ -82,15 +88,10 @@ class Pictures(Dataset[dict[str, Tensor]]):
 
 
 def loader(
-    seed: int,
-    start: int,
-    length: int,
-    batch_size: int,
-    large: float = 0.7,
-    objects: Sequence[int] = ALL_OBJECTS,
+    seed: int, start: int, length: int, batch_size: int, subject: Subject = Subject()
 ) -> DataLoader[dict[str, Tensor]]:
     """Return a loader over :class:`Pictures` in order, composed by one other process."""
-    pictures = Pictures(seed, start, length, large, objects)
+    pictures = Pictures(seed, start, length, subject)
     return DataLoader(pictures, batch_size, num_workers=1, prefetch_factor=8)
 
 

@@ -20,7 +20,7 @@ from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES, words
 from uniemo.backbones.captions import object_caption
 from uniemo.backbones.classifier import NAMES, accuracy, reconstruct, train_classifier
 from uniemo.backbones.one_word import clip_features, train_one_word
-from uniemo.backbones.pictures import loader
+from uniemo.backbones.pictures import Subject, loader
 from uniemo.diffusion import SamplingConfig, StableDiffusion, image_generator, sample
 from uniemo.understanding import ClipBackbone, load_clip
 
@@ -39,7 +39,7 @@ SAMPLING = SamplingConfig(num_inference_steps=10, guidance_scale=3.0, batch_size
 
 def held_out(count: int) -> dict[str, Tensor]:
     """Return held-out pictures [N, 3, 64, 64] in [0, 1] with scene and object [N]."""
-    batches = list(loader(HELD_OUT, 0, count, 64, large=0.0))
+    batches = list(loader(HELD_OUT, 0, count, 64, Subject(large=0)))
     joined = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
     return joined | {"image": joined["image"].float() / 255}
 

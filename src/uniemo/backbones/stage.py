@@ -1,6 +1,5 @@
 """What the three pretraining stages share: one resumable run over fresh pictures."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from uniemo.attention import SHORT, training_attention
-from uniemo.backbones.pictures import ALL_OBJECTS, loader
+from uniemo.backbones.pictures import Subject, loader
 from uniemo.curves import curve_logger
 from uniemo.precision import native_precision
 
@@ -32,8 +31,7 @@ class Stage(lightning.LightningModule):
     """
 
     steps_per_epoch = 100
-    large = 0.7  # share of large objects in the pictures, of which shapes are learnt sooner
-    objects: Sequence[int] = ALL_OBJECTS  # what the pictures' objects are drawn from
+    subject = Subject()
 
     def __init__(
         self, seed: int, steps: int, batch_size: int, learning_rate: float, warmup: int = 200
@@ -86,7 +84,7 @@ class Stage(lightning.LightningModule):
         share = self.steps_per_epoch * self.batch_size // self.trainer.world_size
         number = self.trainer.current_epoch * self.trainer.world_size + self.trainer.global_rank
         batch_size = self.batch_size // self.trainer.world_size
-        return loader(self.seed, number * share, share, batch_size, self.large, self.objects)
+        return loader(self.seed, number * share, share, batch_size, self.subject)
 
 
 def run(stage: Stage, folder: Path, processes: int = 1) -> None:
