@@ -42,12 +42,14 @@ def page_of(study: Study, folder: Path) -> str:
 def test_only_a_difference_beyond_its_interval_is_claimed(study, tmp_path):
     three = study(0, 1, 2)
     give(three, "feedback", "none", test__accuracy=[0.50, 0.60, 0.70], kept=[8, 8, 8])
-    give(three, "feedback", "ours", test__accuracy=[0.52, 0.62, 0.72], kept=[4, 4, 4])
+    give(three, "feedback", "ours", test__accuracy=[0.52, 0.62, 0.721], kept=[4, 4, 4])
+    # Equal differences by chance: no interval, no claim.
+    give(three, "feedback", "top_k", test__accuracy=[0.53, 0.63, 0.73], kept=[4, 4, 4])
     give(three, "feedback", "random", test__accuracy=[0.55, 0.58, 0.70], kept=[4, 4, 4])
     text = page_of(three, tmp_path)
     # Paired, although the seeds differ much more than the arms do.
     claim = (
-        "In test accuracy, against `none`: `ours` +2.00 points (+2.00 to +2.00) (95 % intervals)."
+        "In test accuracy, against `none`: `ours` +2.03 points (+1.89 to +2.18) (95 % intervals)."
     )
     assert claim in text
     assert "60.00 ± 24.84" in text

@@ -24,6 +24,11 @@ def test_one_value_has_no_interval_and_none_no_estimate():
     assert estimate([]) is None
 
 
+def test_equal_values_have_no_interval_and_are_no_evidence():
+    assert estimate([0.25, 0.25, 0.25]) == (0.25, None, 3)
+    assert estimate([-3 / 256] * 3).sign == 0
+
+
 def test_the_sign_is_told_only_where_the_interval_leaves_zero_out():
     assert estimate([1.0, 1.1, 0.9]).sign == 1
     assert estimate([-1.0, -1.1, -0.9]).sign == -1
