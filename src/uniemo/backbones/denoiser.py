@@ -34,8 +34,8 @@ from other noise than the scores', a classifier like theirs took at least three 
 something else."""
 
 TILT = 10.0
-"""Degrees that objects are turned by at most. EmoScenes turns them by up to 25; a network of this
-size learns the shapes of nearly upright ones in fewer pictures."""
+"""Degrees that objects are turned by at most. EmoScenes turns them by up to 25; the fewer positions
+there are of a shape, the sooner a network of this size should know it (not measured yet)."""
 
 MASK_WEIGHT = 3.0
 """The loss of a latent pixel weighs 1 + this x the share of it that the object covers."""
@@ -45,8 +45,8 @@ LOW_NOISE = 1.5
 of 16 x 16 latents than of Stable Diffusion's 64 x 64 (arXiv 2301.11093)."""
 
 NOISES = 2
-"""Noise levels from which a picture is painted in one step: composing and encoding it take a fifth
-of the time of painting it once."""
+"""Noise levels from which a picture is painted in one step: composing and encoding it take a sixth
+of a step's time if each is painted from one (a trial on one thread of a Xeon in bf16)."""
 
 KINDS = {"blend": 0.4, "pair": 0.3, "object": 0.15, "scene": 0.05, "none": 0.1}
 """Share of each kind of caption: one blended word, both, one of them, or nothing (for guidance)."""
