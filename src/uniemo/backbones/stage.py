@@ -1,5 +1,6 @@
 """What the three pretraining stages share: one resumable run over fresh pictures."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +17,7 @@ from uniemo.curves import curve_logger
 from uniemo.precision import native_precision
 
 
-class Stage(lightning.LightningModule):
+class Stage(lightning.LightningModule, ABC):
     """A pretraining stage: rate schedule, and pictures that go on where a checkpoint stopped.
 
     The rate rises over the first ``warmup`` steps, stays, and falls linearly to zero over the last
@@ -60,9 +61,9 @@ class Stage(lightning.LightningModule):
         with training_attention(self.device, SHORT):
             return self.loss(batch, batch_index)
 
+    @abstractmethod
     def loss(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return what a stage minimises, of a batch of pictures."""
-        raise NotImplementedError
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the optimiser's groups; by default all trainable weights at one rate."""
