@@ -131,3 +131,21 @@ def test_velocity_loss_weighs_the_object_as_the_closed_form_says(low_noise: floa
     weight = np.broadcast_to(1 + MASK_WEIGHT * mask.numpy()[:, None], squared.shape)
     np.testing.assert_allclose(error, squared.mean(), rtol=1e-4)
     np.testing.assert_allclose(loss, np.average(squared, weights=weight), rtol=1e-4)
+
+
+def test_muon_steps_matrices_and_kernels_and_adamw_the_ends_embeddings_and_vectors(
+    stage: DenoiserStage,
+) -> None:
+    optimizer = stage.build_optimizer()
+    grouped = [p for group in optimizer.param_groups for p in group["params"]]
+    named = {name: p for name, p in stage.named_parameters() if p.requires_grad}
+    assert sorted(map(id, grouped)) == sorted(map(id, named.values()))  # each of them once
+
+    before = {name: p.detach().clone() for name, p in named.items()}
+    for p in grouped:
+        p.grad = torch.randn_like(p)
+    optimizer.step()
+    for name, p in named.items():
+        left_out = name.startswith(("unet.conv_in", "unet.conv_out")) or "embeddings." in name
+        assert optimizer.state[p]["use_muon"] == (p.ndim >= 2 and not left_out), name
+        assert not torch.equal(p, before[name]), name

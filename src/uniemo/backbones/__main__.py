@@ -49,7 +49,7 @@ def train_denoiser(folder: Path, weights: Path, seed: int, steps: int, processes
     tokenizer = CLIPTokenizer.from_pretrained(weights / "clip")
     vae = AutoencoderKL.from_pretrained(weights / "stable_diffusion" / "vae").float()
     stage = denoiser.DenoiserStage(
-        model, vae, tokenizer, seed=seed, steps=steps, batch_size=32, learning_rate=1e-3
+        model, vae, tokenizer, seed=seed, steps=steps, batch_size=64, learning_rate=2e-3
     )
     run(stage, folder / "denoiser", processes)
     if stage.global_rank == 0:

@@ -9,6 +9,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from uniemo.attention import SHORT, training_attention
@@ -65,15 +66,16 @@ class Stage(lightning.LightningModule, ABC):
     def loss(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return what a stage minimises, of a batch of pictures."""
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the optimiser's groups; by default all trainable weights at one rate."""
-        return [{"params": [p for p in self.parameters() if p.requires_grad]}]
+    def build_optimizer(self) -> Optimizer:
+        """Return the optimiser; by default AdamW on all trained weights at one rate."""
+        trained = [p for p in self.parameters() if p.requires_grad]
+        return torch.optim.AdamW(
+            trained, lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
+        )
 
     def configure_optimizers(self) -> Any:
-        """Return AdamW and the rate schedule."""
-        optimizer = torch.optim.AdamW(
-            self.parameter_groups(), lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
-        )
+        """Return the optimiser and the rate schedule."""
+        optimizer = self.build_optimizer()
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
         return {
             "optimizer": optimizer,
