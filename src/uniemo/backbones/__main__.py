@@ -56,11 +56,12 @@ def train_denoiser(folder: Path, weights: Path, seed: int, steps: int, processes
         denoiser.save(stage, tokenizer, weights / "stable_diffusion")
 
 
-# As many steps as version 6 of the weights had in all.
+# Of clip and autoencoder as many as version 6 of the weights had in all; by Muon the U-Net's held-out
+# velocity error is below that version's after 2,300 steps at the full rate, and still falls.
 STAGES = {
     "clip": (train_clip, 3800),
     "autoencoder": (train_autoencoder, 5700),
-    "denoiser": (train_denoiser, 17100),
+    "denoiser": (train_denoiser, 8000),
 }
 
 
