@@ -56,8 +56,8 @@ def train_denoiser(folder: Path, weights: Path, seed: int, steps: int, processes
         denoiser.save(stage, tokenizer, weights / "stable_diffusion")
 
 
-# Of clip and autoencoder as many as version 6 of the weights had in all; by Muon the U-Net's held-out
-# velocity error is below that version's after 2,300 steps at the full rate, and still falls.
+# As many steps of clip and autoencoder as version 6 of the weights had in all. By Muon the U-Net's
+# held-out velocity error is below that version's after 2,300 steps at the full rate, and falls on.
 STAGES = {
     "clip": (train_clip, 3800),
     "autoencoder": (train_autoencoder, 5700),
