@@ -187,11 +187,11 @@ def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(tiny_file
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5, msg=name)
 
 
-def test_two_processes_train_as_one_does(tiny_files, whole, tmp_path):
+def test_two_processes_train_as_one_does_and_go_through_all_phases(tiny_files, whole, tmp_path):
     run(
         tiny_files,
         tmp_path,
-        "joint",
+        "all",
         **{"trainer.devices": 2, "trainer.strategy": "ddp_find_unused_parameters_true",
            "data.init_args.batch_size": 4},
     )  # fmt: skip
@@ -201,6 +201,7 @@ def test_two_processes_train_as_one_does(tiny_files, whole, tmp_path):
     )
     assert len(one) == 2
     assert two == pytest.approx(one, rel=1e-2)
+    assert (tmp_path / "emoset/finetune/best.ckpt").is_file()
 
 
 def test_images_do_not_depend_on_the_number_of_processes_or_the_batch_size(

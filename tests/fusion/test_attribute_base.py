@@ -119,3 +119,13 @@ def test_evidence_moves_queries_towards_names_of_the_emotion():
     query = torch.tensor([[0.5, 0.5]], requires_grad=True)
     base.evidence(query, torch.tensor(3.0))[0, 1].backward()
     assert query.grad[0, 1] > 0 > query.grad[0, 0]
+
+
+def test_a_data_set_without_names_retrieves_nothing_and_gives_no_evidence():
+    base = AttributeBase(0, 8)
+    base.fill(torch.zeros(0, 8), torch.tensor([0, 3]), torch.zeros(2, 0, dtype=torch.bool), 1)
+    query, emotion = torch.randn(4, 8), torch.tensor([0, 1, 2, 3])
+    alpha, name = base.coefficient(query, emotion)
+    assert name.tolist() == [-1] * 4
+    assert alpha.tolist() == [0.0] * 4
+    assert torch.equal(base.evidence(query, torch.tensor(10.0)), torch.zeros(4, 8))

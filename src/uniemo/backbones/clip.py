@@ -1,6 +1,7 @@
 """The small CLIP: an open_clip model of ViT-L/14's structure, trained by contrast alone."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ class ClipStage(Stage):
     def on_before_zero_grad(self, _: torch.optim.Optimizer) -> None:
         """Keep the temperature in CLIP's bounds."""
         with torch.no_grad():
-            self.clip.logit_scale.clamp_(max=torch.log(torch.tensor(100.0)))
+            self.clip.logit_scale.clamp_(max=math.log(100))
 
 
 def save(model: nn.Module, tokenizer: CLIPTokenizer, folder: Path) -> None:

@@ -82,6 +82,7 @@ def generate(
             ("Kept", folder / "kept.png"),
             ("Refused", folder / "refused.png"),
         )
+    trainer.strategy.barrier("pool")  # finetuning reads it on every process
 
 
 def print_selection(selection: Selection, target: torch.Tensor) -> None:

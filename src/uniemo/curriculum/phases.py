@@ -23,8 +23,10 @@ def run_phase(phase: str, experiment: Experiment, file: str, overrides: list[str
     if (folder / phase / LAST).is_file():
         print(f"Going on from {folder / phase / LAST}", flush=True)
         arguments += ["--ckpt_path", str(folder / phase / LAST)]
-    for later in PHASES[PHASES.index(phase) :]:
+    (folder / phase / DONE).unlink(missing_ok=True)
+    for later in PHASES[PHASES.index(phase) + 1 :]:  # they start anew, from what this one leaves
         (folder / later / DONE).unlink(missing_ok=True)
+        (folder / later / LAST).unlink(missing_ok=True)
     cli = UniEmoCLI(["predict" if phase == "generate" else "fit", *arguments])
     best = folder / phase / BEST
     if phase != "generate" and best.is_file():  # there is none after fast_dev_run

@@ -94,10 +94,7 @@ class Eye:
             reading = self.module.read(self.clip.network.prepare(image))
             bases = (self.module.scene_base, self.module.object_base)
             queries = (reading.scene, reading.object)
-            names = [
-                base.retrieve(query) if len(base.supported) else torch.full((len(query),), -1)
-                for base, query in zip(bases, queries, strict=True)
-            ]
+            names = [base.retrieve(query) for base, query in zip(bases, queries, strict=True)]
             high, low = image.amax(dim=1), image.amin(dim=1)  # [B, H, H]
             saturation = (high - low) / high.clamp(min=1e-6)
             tones = image.mean(dim=(1, 2, 3)), saturation.mean(dim=(1, 2))

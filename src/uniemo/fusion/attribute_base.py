@@ -84,6 +84,8 @@ class AttributeBase(nn.Module):
     @torch.no_grad()
     def retrieve(self, query: Tensor) -> Tensor:
         """Return the supported name nearest by cosine to each query [B, E]: [B], -1 if none."""
+        if not len(self.supported):
+            return query.new_full((len(query),), -1, dtype=torch.long)
         with torch.autocast(query.device.type, enabled=False):  # half precision confuses names
             cosine = F.normalize(query.float(), dim=-1) @ self.text_features.T  # [B, K]
         nearest = cosine.masked_fill(~self.supported, -torch.inf).argmax(dim=1)  # [B]
@@ -91,6 +93,8 @@ class AttributeBase(nn.Module):
 
     def probability_of(self, name: Tensor, emotion: Tensor) -> Tensor:
         """Return p(emotion | name) for names [B] and emotions [B] long: [B]; 0 outside the base."""
+        if not len(self.probability):
+            return self.probability.new_zeros(len(name))
         return self.probability[name.clamp(min=0), emotion] * (name >= 0)
 
     def coefficient(self, query: Tensor, emotion: Tensor) -> tuple[Tensor, Tensor]:
