@@ -50,7 +50,7 @@ def look(trial: Trial, checkpoint: Path) -> Looked:
     config, folder = experiment.generate, experiment.folder / "generate"
     module = UniEmo.from_checkpoint(checkpoint).to(experiment.device)
     data = experiment.data(module.clip_view, None)
-    painted = read_painted(folder, plan(module, config, checkpoint, folder))
+    painted = read_painted(folder, plan(module, config))
     paths = [str((folder / path).resolve()) for path in painted["image"].to_pylist()]
     column = painted.schema.get_field_index("image")
     painted = painted.set_column(column, "image", pyarrow.array(paths))

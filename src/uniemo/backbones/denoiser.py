@@ -1,6 +1,5 @@
 """The small U-Net and its text encoder: Stable Diffusion 1.5's structure in small."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -166,12 +165,6 @@ def velocity_loss(
     return (weight * error).mean() / weight.mean(), error.mean()
 
 
-def without(parameters: Iterable[nn.Parameter], others: list[nn.Parameter]) -> list[nn.Parameter]:
-    """Return the parameters that are none of the others."""
-    skipped = {id(other) for other in others}
-    return [parameter for parameter in parameters if id(parameter) not in skipped]
-
-
 class DenoiserStage(Stage):
     """Text-to-image pretraining, the object's place weighing more than its ground.
 
@@ -226,21 +219,23 @@ class DenoiserStage(Stage):
     def build_optimizer(self) -> Optimizer:
         """Return Muon (arXiv 2502.16982), the pretrained text encoder's weights at a lower rate.
 
-        First and last layer, embeddings and vectors take AdamW. From nothing the held-out velocity
-        error fell in 450 of its steps as far as in 700 of AdamW's, which take a sixth less time (a
-        trial on one thread of a Xeon in bf16, one seed).
+        First and last layer, embeddings and vectors take AdamW. From nothing, at half the batch and
+        the rate, the held-out velocity error fell in 450 of its steps as far as in 700 of AdamW's,
+        which take a sixth less time (a trial on one thread of a Xeon in bf16, one seed).
         """
-        unet, text = self.unet, self.text_encoder
-        ends = [*unet.conv_in.parameters(), *unet.conv_out.parameters()]
-        embeddings = [p for name, p in text.named_parameters() if "embedding" in name]
-        rate = self.learning_rate
-        groups: list[dict[str, Any]] = [
-            {"params": without(unet.parameters(), ends)},
-            {"params": ends, "use_fallback": True},
-            {"params": without(text.parameters(), embeddings), "lr": 0.3 * rate},
-            {"params": embeddings, "lr": 0.3 * rate, "use_fallback": True},
-        ]
-        return Muon(groups, lr=rate, weight_decay=0.01, nesterov=True, betas=(0.9, 0.99))
+        groups: list[dict[str, Any]] = []
+        for module, rate, ends in (
+            (self.unet, self.learning_rate, ("conv_in.", "conv_out.")),
+            (self.text_encoder, 0.3 * self.learning_rate, ("embeddings.",)),
+        ):
+            for at_ends in False, True:
+                parameters = [
+                    parameter
+                    for name, parameter in module.named_parameters()
+                    if any(end in name for end in ends) == at_ends
+                ]
+                groups.append({"params": parameters, "lr": rate, "use_fallback": at_ends})
+        return Muon(groups, weight_decay=0.01, nesterov=True, betas=(0.9, 0.99))
 
     def blended(self, scene: Tensor, object_: Tensor) -> Tensor:
         """Return one word per picture [B, W]: a weighted sum of its parts' mean embeddings."""

@@ -1,5 +1,6 @@
 """The second phase: paint images of every emotion, filter them, and keep a pool to learn from."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from uniemo.checkpoints import read_checkpoint
-from uniemo.curriculum.painting import ImageWriter, plan, read_painted
+from uniemo.curriculum.painting import ImageWriter, clear, order, plan, read_painted
 from uniemo.curriculum.report import print_paths
 from uniemo.curriculum.requests import Requests
 from uniemo.curriculum.selecting import examine, pool_of_folder, write_pool
@@ -57,11 +58,12 @@ def generate(
                 f"checkpoint {checkpoint} has no emotion space, because its joint training has not "
                 "ended; finish that first (make train PHASE=joint)"
             )
-        requests = plan(module, config, checkpoint, folder)
+        requests = plan(module, config)
+        asked = order(module, config, checkpoint, trainer.precision)
         trainer.callbacks.append(ImageWriter(folder))  # type: ignore[attr-defined]
         trainer.predict(
             module,
-            datamodule=Requests(requests, folder),
+            datamodule=Requests(requests, folder, partial(clear, folder, asked)),
             return_predictions=False,
             ckpt_path=str(checkpoint),
             weights_only=True,

@@ -36,30 +36,36 @@ def image_path(emotion: int, index: int) -> str:
     return f"image/{name}/{name}_{index:06d}.png"
 
 
-def plan(module: "UniEmo", config: GenerateConfig, checkpoint: Path, folder: Path) -> list[Request]:
-    """Return all requests, and clear the folder of images that answer other ones.
-
-    Args:
-        module: The model that will paint.
-        config: How many, and how.
-        checkpoint: The weights that will paint.
-        folder: The phase's folder. ``request.json`` in it says what its images answer.
-    """
+def plan(module: "UniEmo", config: GenerateConfig) -> list[Request]:
+    """Return all requests: so many images of each emotion, pool by pool."""
     sampling = module.sampling
     alone = PoolConfig(sampling.guidance_scale, sampling.num_inference_steps)
-    pools = config.pools or [alone]
+    return build_requests(config.n_images, config.pools or [alone], sampling.batch_size)
+
+
+def order(
+    module: "UniEmo", config: GenerateConfig, checkpoint: Path, precision: str
+) -> dict[str, Any]:
+    """Return, ready for JSON, all settings that images depend on, and a digest of the checkpoint.
+
+    The bytes of a Stable Diffusion at the same place are not looked at.
+    """
     with checkpoint.open("rb") as file:
         weights = file_digest(file, "sha256").hexdigest()
-    asked = {
+    settings = {key: module.hparams[key] for key in ("clip", "diffusion", "model", "space")}
+    asked = settings | {
+        "sampling": asdict(module.sampling),
         "weights": weights,
+        "precision": precision,
         "seed": module.seed,
         "n_images": config.n_images,
-        "pools": [asdict(pool) for pool in pools],
-        "draws": sampling.draws,
-        "scheduler": sampling.scheduler,
-        "batch_size": sampling.batch_size,
-        "prompt": module.diffusion_config.prompt,
+        "pools": [asdict(pool) for pool in config.pools],
     }
+    return json.loads(json.dumps(asked))  # tuples become lists, as in the file
+
+
+def clear(folder: Path, asked: dict[str, Any]) -> None:
+    """Clear the phase's folder of images that answer another order than this, and note this one."""
     note = folder / "request.json"
     answered = json.loads(note.read_text("utf-8")) if note.is_file() else None
     if answered != asked:
@@ -69,8 +75,7 @@ def plan(module: "UniEmo", config: GenerateConfig, checkpoint: Path, folder: Pat
             rmtree(folder)
         write_whole(note, (json.dumps(asked, indent=1) + "\n").encode())
     for part in folder.rglob("*.part"):  # what an interrupted run was writing
-        part.unlink(missing_ok=True)
-    return build_requests(config.n_images, pools, sampling.batch_size)
+        part.unlink()
 
 
 class ImageWriter(BasePredictionWriter):

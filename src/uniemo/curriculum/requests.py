@@ -6,7 +6,7 @@ so that an interrupted run ends with the very bytes of an undisturbed one.
 Legend: B images of a batch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,12 +78,19 @@ class Requests(lightning.LightningDataModule):
     Args:
         requests: All of them.
         folder: The phase's folder.
+        clear: Rids the folder of what answers other requests; called by the first rank alone.
     """
 
-    def __init__(self, requests: list[Request], folder: Path) -> None:
+    def __init__(self, requests: list[Request], folder: Path, clear: Callable[[], None]) -> None:
         super().__init__()
         self.requests = requests
         self.folder = folder
+        self.prepare_data_per_node = False
+        self.clear = clear
+
+    def prepare_data(self) -> None:
+        """Clear the folder, while the other ranks wait."""
+        self.clear()
 
     def predict_dataloader(self) -> DataLoader[Request]:
         """Return this rank's requests."""

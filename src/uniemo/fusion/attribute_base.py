@@ -93,9 +93,7 @@ class AttributeBase(nn.Module):
 
     def probability_of(self, name: Tensor, emotion: Tensor) -> Tensor:
         """Return p(emotion | name) for names [B] and emotions [B] long: [B]; 0 outside the base."""
-        if not len(self.probability):
-            return self.probability.new_zeros(len(name))
-        return self.probability[name.clamp(min=0), emotion] * (name >= 0)
+        return F.pad(self.probability, (0, 0, 0, 1))[name, emotion]  # -1 reads the row of zeros
 
     def coefficient(self, query: Tensor, emotion: Tensor) -> tuple[Tensor, Tensor]:
         """Retrieve a name and return its correlation with an emotion (METHOD, "coefficient").

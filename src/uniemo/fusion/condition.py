@@ -128,6 +128,6 @@ def _union(first: AttributeBase, second: AttributeBase) -> AttributeBase:
     union = AttributeBase(
         len(first.supported) + len(second.supported), first.text_features.shape[1]
     ).to(first.text_features.device)
-    for name, buffer in union.named_buffers():
-        torch.cat((first.get_buffer(name), second.get_buffer(name)), out=buffer)
+    for name in "text_features", "probability", "supported":  # the prior is of emotions, not names
+        torch.cat((first.get_buffer(name), second.get_buffer(name)), out=union.get_buffer(name))
     return union
