@@ -1,10 +1,13 @@
 """Which images are asked for."""
 
+from pathlib import Path
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uniemo.curriculum.requests import build_requests
+from uniemo.curriculum.painting import clear
+from uniemo.curriculum.requests import Requests, build_requests
 from uniemo.curriculum.settings import PoolConfig
 from uniemo.emotions import N_EMOTIONS
 
@@ -35,3 +38,25 @@ def test_the_first_images_belong_to_the_first_pool():
     first, second = PoolConfig(2.0, 8, 1.0), PoolConfig(5.0, 20, 3.0)
     requests = build_requests(8, [first, second], batch_size=100)
     assert [sorted(set(r.image_index.tolist())) for r in requests] == [[0, 1], [2, 3, 4, 5, 6, 7]]
+
+
+def test_images_of_the_same_order_stay_and_those_of_another_go(tmp_path: Path):
+    folder = tmp_path / "generate"
+    clear(folder, {"seed": 0})
+    image, part = folder / "image.png", folder / "image.png.1.part"
+    for path in (image, part):
+        path.touch()
+    clear(folder, {"seed": 0})
+    assert image.is_file()
+    assert not part.exists()
+    clear(folder, {"seed": 1})
+    assert not image.exists()
+
+
+def test_the_folder_is_cleared_where_lightning_lets_one_process_do_it(tmp_path: Path):
+    cleared: list[bool] = []
+    requests = Requests([], tmp_path, lambda: cleared.append(True))
+    assert not cleared
+    assert not requests.prepare_data_per_node
+    requests.prepare_data()
+    assert cleared == [True]
