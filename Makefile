@@ -8,7 +8,7 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uniemo
 # The packages (several GB) live outside the clone, one folder per set of pins, shared by all clones.
 # .venv is a thin layer over them that holds this clone alone.
 REQUIREMENTS := sed -n '/^install_requires/,/^$$/p;/^emoscenes/,/^$$/p' setup.cfg \
-	| grep -oE '^    [A-Za-z0-9_-]+(\[[a-z]+\])?([>=].*)?$$' | sed 's/^ *//'
+	| grep -oE '^    [A-Za-z0-9_-]+(\[[a-z,]+\])?([>=].*)?$$' | sed 's/^ *//'
 PINS := $(shell (cat constraints.txt; $(REQUIREMENTS)) | sha256sum | cut -c1-12)
 PACKAGES := $(CACHE)/packages-$(PINS)
 BIN := .venv/bin

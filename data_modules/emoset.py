@@ -2,6 +2,7 @@
 
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -113,6 +114,8 @@ class EmoSetDataModule(LightningDataModule):
         self.aligned_views = Views(clip_size, None, clip_mean, clip_std)
         self.crop_views = Views(clip_size, None, clip_mean, clip_std, crop_scale)
         self._tables: dict[str, datasets.Dataset] = {}
+        self._train_loader: ResumableLoader | None = None
+        self._place: dict[str, int] | None = None  # where the next train loader starts
 
     @cached_property
     def _source(self) -> EmoSetLayout | HubCopy:
@@ -200,7 +203,23 @@ class EmoSetDataModule(LightningDataModule):
             self.seed,
             n_real=len(real),
         )
-        return self._loader(pictures, sampler, self.batch_size, drop_last=True)
+        loader = self._loader(pictures, sampler, self.batch_size, drop_last=True)
+        if self._place is not None:
+            loader.start_at(self._place)
+        self._train_loader, self._place = loader, None
+        return loader
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the place in the epoch, for Lightning's checkpoints.
+
+        The loader does not tell Lightning itself: where an optimiser's schedule has asked for the
+        number of batches, Lightning opens the loader before it restores the loader's state.
+        """
+        return {} if self._train_loader is None else {"train": self._train_loader.place}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Let the next train loader start where a checkpoint was written."""
+        self._place = state_dict.get("train")
 
     def val_dataloader(self) -> ResumableLoader:
         """Return the validation pictures, as :meth:`plain_dataloader` does."""

@@ -149,16 +149,17 @@ class EmoSetLayout:
         return rows
 
     def _fingerprint(self, rows: list[SplitRow]) -> str:
-        """Name a split's content by its rows, all names, and its annotations' times and sizes."""
+        """Name a split's content by its rows, all names, and its files' times and sizes."""
         names = [self.scene_names, self.object_names]
         content = json.dumps([_FORMAT, str(self._absolute_root), names, rows])
         digest = blake2b(content.encode(), digest_size=16)
         for row in rows:
-            try:
-                status = os.stat(self.root / row.annotation)
-            except OSError:
-                continue  # missing: _example says so
-            digest.update(f"{status.st_mtime_ns} {status.st_size};".encode())
+            for path in (row.image, row.annotation):
+                try:
+                    status = os.stat(self.root / path)
+                except OSError:
+                    continue  # missing: _example says so
+                digest.update(f"{status.st_mtime_ns} {status.st_size};".encode())
         return digest.hexdigest()
 
     def _example(self, split: str, row: SplitRow) -> dict[str, Any]:

@@ -106,7 +106,7 @@ class EpochSampler(DistributedSampler[Draw]):
 
 
 class ResumableLoader(DataLoader[Any]):
-    """A loader whose place in the epoch Lightning saves in its checkpoints and takes up again.
+    """A loader whose place in the epoch can be noted and taken up again.
 
     Iteration begins with the first batch asked for, not before: Lightning opens a loader before it
     tells the sampler its epoch. The place counts batches handed out, not those that workers prepare
@@ -115,7 +115,7 @@ class ResumableLoader(DataLoader[Any]):
 
     _epoch: int = 0
     _batches: int = 0
-    _place: dict[str, int] | None = None
+    _start: dict[str, int] | None = None
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         """Yield the batches of the sampler's epoch, from the place loaded, if any, to its end.
@@ -125,9 +125,9 @@ class ResumableLoader(DataLoader[Any]):
         """
         sampler = self.sampler
         self._epoch, self._batches = getattr(sampler, "epoch", 0), 0
-        if self._place is not None and self._place["epoch"] == self._epoch:
-            self._batches = self._place["batches"]
-        self._place = None
+        if self._start is not None and self._start["epoch"] == self._epoch:
+            self._batches = self._start["batches"]
+        self._start = None
         if isinstance(sampler, EpochSampler):
             sampler.skip = self._batches * (self.batch_size or 1)
         batches = super().__iter__()
@@ -143,12 +143,13 @@ class ResumableLoader(DataLoader[Any]):
             self._batches += 1
             yield batch
 
-    def state_dict(self) -> dict[str, int]:
-        """Return the place: the epoch, and how many of its batches have been handed out."""
-        return self._place or {"epoch": self._epoch, "batches": self._batches}
+    @property
+    def place(self) -> dict[str, int]:
+        """The epoch, and how many of its batches have been handed out."""
+        return self._start or {"epoch": self._epoch, "batches": self._batches}
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Take up the place at the next iteration, if it is of the same epoch."""
-        self._place = dict(state)
+    def start_at(self, place: dict[str, int]) -> None:
+        """Take up a place at the next iteration, if it is of the same epoch."""
+        self._start = dict(place)
         if isinstance(self.sampler, EpochSampler):
-            self.sampler.set_epoch(state["epoch"])
+            self.sampler.set_epoch(place["epoch"])

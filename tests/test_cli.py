@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from tests.conftest import settings
 
@@ -75,6 +76,15 @@ MINI = str(ROOT / "experiments/emoscenes.yaml")
         (["--data.init_args.rot", "x"], ["data.init_args.rot", "data.init_args.root"]),
         (["--data.init_args.batch_size", "abc"], ["data.init_args.batch_size", "abc"]),
         (["--trainer.max_epochs", "x"], ["trainer.max_epochs", "whole number"]),
+        (["--model.model.n_queries", "0"], ["model.model.n_queries", "at least 1"]),
+        (["--model.model.support", "0"], ["model.model.support", "at least 1"]),
+        (["--model.model.dropout", "1"], ["model.model.dropout", "below 1"]),
+        (["--model.clip.scene_template", "x"], ["model.clip.scene_template", "{}"]),
+        (["--model.space.rank", "0"], ["model.space.rank", "at least 1"]),
+        (["--model.space.jitter", "-1"], ["model.space.jitter", "at least 0"]),
+        (["--generate.filter.budget", "0"], ["filter budget", "at least 1"]),
+        (["--trainer.precision", "bf16-true"], ["trainer.precision", "bf16-mixed"]),
+        (["--ckpt_path", "nowhere.ckpt"], ["nowhere.ckpt", "does not exist"]),
     ],
 )
 def test_a_mistyped_setting_is_told_in_one_line(capsys, arguments, words):
@@ -103,6 +113,22 @@ def test_missing_weights_and_data_are_told_in_one_line(capsys, tiny_files, tmp_p
     line = fail(capsys, "fit", "-c", paper, *overrides)
     assert "no_head" in line
     assert not (tmp_path / "runs").exists()
+
+
+def test_printed_settings_explain_every_key(capsys):
+    from uniemo import cli
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["uniemo", "fit", "-c", MINI, "--print_config"])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+    assert not stop.value.code
+    printed = capsys.readouterr().out
+    assert yaml.safe_load(printed)["model"]["model"]["n_queries"] == 8
+    lines = [line.strip() for line in printed.splitlines()]
+    for key in ("n_queries: 8", "budget: 40", "num_workers: 1", "devices: 1"):
+        assert "(type:" in lines[lines.index(key) - 1]
+        assert not lines[lines.index(key) - 1].startswith("#  (type:"), key  # there is a text too
 
 
 def test_unknown_commands_and_configs_are_told_in_one_line(capsys):

@@ -1,19 +1,27 @@
 """The wired model: which loss moves what, and what a checkpoint keeps."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from tests.tiny import SCHEDULE, TEXT_ENCODER, UNET, VAE
 from uniemo.batch import Annotations, Batch
 from uniemo.checkpoints import read_checkpoint
 from uniemo.diffusion import SamplingConfig, StableDiffusion
 from uniemo.errors import UserError
 from uniemo.module import UniEmo
 from uniemo.optimisation import stage_rate, trained_parameters
-from uniemo.settings import DiffusionConfig, ModelConfig, StageRates
+from uniemo.settings import (
+    ClipConfig,
+    DiffusionConfig,
+    ModelConfig,
+    OptimizerConfig,
+    StageRates,
+)
 from uniemo.understanding import load_clip
 
 SCENES = ["coast", "jail_cell"]
@@ -133,6 +141,69 @@ def test_with_evidence_the_emotion_is_read_from_scene_and_object_too(module):
     torch.testing.assert_close(reading.logits, alone + scene + object_)
     module.evidence = None
     torch.testing.assert_close(module.interpret(reading.features).logits, alone)
+
+
+def test_gradient_checkpointing_computes_the_same_gradients_twice_over(module):
+    batch = make_batch()
+    runs: list[str] = []
+    for name, layer in (
+        ("unet", module.head.unet.up_blocks[-1].resnets[0]),
+        ("clip", module.chain.visual.transformer.resblocks[0]),
+    ):
+        layer.register_forward_pre_hook(lambda *_, name=name: runs.append(name))
+
+    def gradients() -> dict[str, Tensor]:
+        module.zero_grad()
+        runs.clear()
+        losses = joint_losses(module, batch)
+        (losses["theta"] + module.read(batch["clip_image"]).logits.sum()).backward()
+        return {n: p.grad.clone() for n, p in module.named_parameters() if p.grad is not None}
+
+    plain, once = gradients(), list(runs)
+    settings = OptimizerConfig(gradient_checkpointing=True)
+    again = UniEmo.from_parts(module._backbone[0], module.head, optimizer=settings)
+    assert again.chain.visual is module.chain.visual
+    saving = gradients()
+    assert sorted(runs) == sorted(2 * once)
+    assert plain.keys() == saving.keys()
+    for name, gradient in plain.items():
+        torch.testing.assert_close(saving[name], gradient, msg=name)
+
+
+def test_a_model_without_head_takes_the_word_width_of_where_it_starts(tiny_files, tmp_path):
+    clip = load_clip(f"local-dir:{tiny_files['clip']}")
+    width = clip.model.visual.proj.shape[1] + 8
+    text = TEXT_ENCODER | {"hidden_size": width}
+    head = StableDiffusion.from_config(VAE, UNET | {"cross_attention_dim": width}, text, SCHEDULE)
+    wide = UniEmo.from_parts(clip, head, clip=ClipConfig(f"local-dir:{tiny_files['clip']}", None))
+    checkpoint = {"state_dict": wide.state_dict(), "hyper_parameters": dict(wide.hparams)}
+    wide.on_save_checkpoint(checkpoint)
+    torch.save(checkpoint, tmp_path / "joint.ckpt")
+    tuned = UniEmo(wide.clip_config, None, start_from=str(tmp_path / "joint.ckpt"))
+    assert tuned.emotion_head.hidden.out_features == width
+    assert torch.equal(tuned.emotion_head.hidden.weight, wide.emotion_head.hidden.weight)
+    checkpoint = {"state_dict": tuned.state_dict(), "hyper_parameters": dict(tuned.hparams)}
+    tuned.on_save_checkpoint(checkpoint)
+    torch.save(checkpoint, tmp_path / "finetune.ckpt")
+    assert UniEmo.from_checkpoint(tmp_path / "finetune.ckpt").head is None
+
+
+@pytest.mark.parametrize(
+    ("batches", "accumulate", "total", "split"),
+    [(10, 1, 30, 20), (10, 3, 12, 8), (10, 1, 15, 15), (10, 1, 25, 20)],
+)
+def test_the_warm_up_ends_with_its_epochs(module, batches, accumulate, total, split):
+    module.understanding_epochs = 2
+    module._trainer = SimpleNamespace(
+        estimated_stepping_batches=total,
+        num_training_batches=batches,
+        accumulate_grad_batches=accumulate,
+    )
+    schedule = module.configure_optimizers()["lr_scheduler"]["scheduler"]
+    groups = [group["group"] for group in schedule.optimizer.param_groups]
+    rate = schedule.lr_lambdas[groups.index("mappers")]  # nothing in the warm-up
+    assert rate(split - 1) == 0
+    assert split == total or rate(split) > 0
 
 
 def joint_losses(module: UniEmo, batch: Batch) -> dict[str, Tensor]:

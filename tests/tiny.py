@@ -90,6 +90,15 @@ UNET = {
     "attention_head_dim": 2,
     "norm_num_groups": 4,
 }
+TEXT_ENCODER = {
+    "hidden_size": WORD_WIDTH,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "max_position_embeddings": TOKENS,
+    "initializer_range": 0.5,
+}
+SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 MERGES = ["c a", "ca t</w>", "d o", "do g</w>", "o f</w>"]
 
 
@@ -121,25 +130,15 @@ def write_stable_diffusion(folder: Path, prediction_type: str = "epsilon") -> Pa
     AutoencoderKL(**VAE).save_pretrained(folder / "vae")
     UNet2DConditionModel(**UNET).save_pretrained(folder / "unet")
     text = CLIPTextConfig(
+        **TEXT_ENCODER,
         vocab_size=n_tokens,
-        hidden_size=WORD_WIDTH,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=TOKENS,
         bos_token_id=n_tokens - 2,
         eos_token_id=n_tokens - 1,
         pad_token_id=n_tokens - 1,
-        initializer_range=0.5,
     )
     CLIPTextModel(text).save_pretrained(folder / "text_encoder")
     PNDMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        skip_prk_steps=True,
-        steps_offset=1,
-        prediction_type=prediction_type,
+        **SCHEDULE, skip_prk_steps=True, steps_offset=1, prediction_type=prediction_type
     ).save_pretrained(folder / "scheduler")
     return folder
 

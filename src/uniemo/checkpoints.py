@@ -30,6 +30,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
+def trained_word_width(checkpoint: dict[str, Any]) -> int:
+    """Return W, the width of a word that a trained model's mappers write."""
+    return len(checkpoint["state_dict"]["emotion_head.hidden.bias"])
+
+
 class Restorable(lightning.LightningModule, ABC):
     """What a model keeps in its checkpoints; :class:`uniemo.module.UniEmo` brings the parts."""
 
@@ -59,21 +64,31 @@ class Restorable(lightning.LightningModule, ABC):
             self.size_bases(names["scene"], names["object"])
             self.to(self.device)
 
-    def restore(self, path: str | Path) -> None:
-        """Take over all that a checkpoint holds of trained weights, bases and emotion space.
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Load a checkpoint's weights, as torch does.
 
         Raises:
-            UserError: If the file is missing, no checkpoint of UniEmo, or of another structure.
+            UserError: If they are of another structure.
         """
-        checkpoint = read_checkpoint(path)
-        self.on_load_checkpoint(checkpoint)
         try:
-            self.load_state_dict(checkpoint["state_dict"])
+            return super().load_state_dict(*args, **kwargs)
         except RuntimeError as error:
             first = str(error).splitlines()[1].strip()
             raise UserError(
-                f"checkpoint {path} is of a model with other settings ({first}); give its own"
+                f"the checkpoint is of a model with other settings ({first}); give its own"
             ) from None
+
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Take over all that a checkpoint holds of trained weights, bases and emotion space.
+
+        Args:
+            checkpoint: From :func:`read_checkpoint`.
+
+        Raises:
+            UserError: If it is of another structure.
+        """
+        self.on_load_checkpoint(checkpoint)
+        self.load_state_dict(checkpoint["state_dict"])
 
     @classmethod
     def from_checkpoint(cls, path: str | Path) -> Self:
@@ -86,7 +101,7 @@ class Restorable(lightning.LightningModule, ABC):
         module = cls(
             **Settings.of_trained(saved).groups(),
             understanding_epochs=saved["understanding_epochs"],
+            start_from=str(path),
             seed=saved["seed"],
         )
-        module.restore(path)
         return module.eval()

@@ -29,8 +29,9 @@ LIGHTNING = ("fit", "validate", "test", "predict")
 def train(arguments: list[str]) -> None:
     """Run phases of an experiment: ``uniemo train --experiment FILE --phase joint [--key value]``.
 
-    An interrupted phase goes on where it stopped; a finished one starts anew. All phases together
-    go on after the last finished one, or start anew when all are finished.
+    An interrupted phase goes on where it stopped, unless its settings have changed; a finished one
+    starts anew. All phases together go on after the last finished one, or start anew when all are
+    finished.
     """
     parser = argparse.ArgumentParser(
         prog="uniemo train", description=train.__doc__, allow_abbrev=False
@@ -86,6 +87,8 @@ def run_lightning(arguments: list[str]) -> None:
     for i, argument in enumerate(resolved):
         if argument in ("-c", "--config") and i + 1 < len(resolved):
             resolved[i + 1] = str(find_config(resolved[i + 1]))
+        if argument == "--print_config":
+            resolved[i] = "--print_config=comments"  # every key with its help
     UniEmoCLI(resolved)
 
 

@@ -4,10 +4,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NoReturn
 
+from jsonargparse import set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser
 
 from uniemo.errors import UserError
 from uniemo.mistakes import explain
+
+# The help of a settings class's field is the string below it.
+set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 
 class Parser(LightningArgumentParser):

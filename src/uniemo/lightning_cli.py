@@ -8,11 +8,13 @@ from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from uniemo.checkpoints import read_checkpoint
 from uniemo.configs import Parser
 from uniemo.curriculum.generate import generate
 from uniemo.curriculum.keep import BEST, BestCheckpoint, LastCheckpoint, phase_result
 from uniemo.curriculum.report import Report
 from uniemo.curves import curve_logger
+from uniemo.errors import UserError
 from uniemo.experiment import add_groups
 from uniemo.module import UniEmo
 from uniemo.precision import native_precision
@@ -59,6 +61,16 @@ class UniEmoCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Leave the configuration as it was given: a checkpoint restores weights, not settings."""
 
+    def before_instantiate_classes(self) -> None:
+        """Refuse, before anything is built, a checkpoint that cannot be read.
+
+        Raises:
+            UserError: If the checkpoint that is given is missing, broken or another model's.
+        """
+        given = self._get(self.config, "ckpt_path")
+        if given not in (None, "best", "last"):
+            read_checkpoint(given)
+
     @property
     def experiment_folder(self) -> Path:
         """The folder of all phases."""
@@ -70,8 +82,17 @@ class UniEmoCLI(LightningCLI):
         return self.experiment_folder / self._get(self.config, "phase")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Build the trainer with the run's loggers, checkpoints and report."""
+        """Build the trainer with the run's loggers, checkpoints and report.
+
+        Raises:
+            UserError: If its precision would ruin what is summed in float64.
+        """
         config = self._get(self.config_init, "trainer")
+        if config.get("precision") in ("bf16-true", "16-true", "transformer-engine-float16"):
+            raise UserError(
+                f"trainer.precision {config.precision} would keep the emotion space's sums in half "
+                "precision; give bf16-mixed, and model.diffusion.dtype bfloat16 to save memory"
+            )
         if self.subcommand != "fit":
             self.save_config_callback = None  # it would write where the command was given
         if self.subcommand == "fit" and not config.get("fast_dev_run"):

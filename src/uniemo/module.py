@@ -4,6 +4,7 @@ Legend: B images, D width of the features, W width of the text encoder, E width 
 space, S and O numbers of scene and object names, C emotions.
 """
 
+import math
 from dataclasses import asdict
 from typing import Any, Literal, NamedTuple, Self
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from uniemo.attention import training_attention
 from uniemo.batch import Annotations, Batch, Features
-from uniemo.checkpoints import Restorable
+from uniemo.checkpoints import Restorable, read_checkpoint, trained_word_width
 from uniemo.curriculum.passes import EmotionSpacePass, LatentPass
 from uniemo.curriculum.report import SampleGrid
 from uniemo.diffusion import (
@@ -24,6 +25,7 @@ from uniemo.diffusion import (
     draw_noise,
     noise_prediction_loss,
 )
+from uniemo.errors import UserError
 from uniemo.fusion import (
     AttributeBase,
     AttributeEvidence,
@@ -127,9 +129,10 @@ class UniEmo(Painting, Restorable):
         head = None
         if diffusion is not None:
             head = StableDiffusion(resolve(diffusion.source), diffusion.dtype)
-        self._assemble(backbone, head, settings)
-        if start_from is not None:
-            self.restore(start_from)
+        start = None if start_from is None else read_checkpoint(start_from)
+        self._assemble(backbone, head, settings, start)
+        if start is not None:
+            self.restore(start)
 
     @classmethod
     def from_parts(
@@ -160,7 +163,11 @@ class UniEmo(Painting, Restorable):
         return module
 
     def _assemble(
-        self, backbone: ClipBackbone, head: StableDiffusion | None, settings: Settings
+        self,
+        backbone: ClipBackbone,
+        head: StableDiffusion | None,
+        settings: Settings,
+        start: dict[str, Any] | None = None,
     ) -> None:
         self.clip_config = settings.clip
         self.diffusion_config = settings.diffusion or DiffusionConfig()
@@ -175,8 +182,12 @@ class UniEmo(Painting, Restorable):
         self.clip_view = (backbone.image_size, backbone.mean, backbone.std)
         visual = backbone.model.visual
         feature_width, self.embedding_width = visual.proj.shape
-        # Without a head, W is the width a Stable Diffusion for this CLIP has: 768 = 768.
-        word_width = self.embedding_width if head is None else head.width
+        if head is not None:
+            word_width = head.width
+        elif start is not None:
+            word_width = trained_word_width(start)
+        else:  # the width that a Stable Diffusion for this CLIP has: 768 = 768
+            word_width = self.embedding_width
 
         # Understanding: image -> features -> emotion.
         config = self.model_config
@@ -202,6 +213,10 @@ class UniEmo(Painting, Restorable):
         self.latents: LatentCache | None = None  # set by LatentPass
         if head is not None and head.device.type != "meta":
             self.fusion.start_among(*head.prompts.word_statistics())
+        if self.rates.gradient_checkpointing:
+            visual.set_grad_checkpointing(True)
+            if head is not None:
+                head.unet.enable_gradient_checkpointing()
 
         self.measurements = Measurements()
 
@@ -341,6 +356,10 @@ class UniEmo(Painting, Restorable):
         """What the epochs after ``understanding_epochs`` train."""
         return "refresh" if self.head is None else "joint"
 
+    def on_train_start(self) -> None:
+        """Freeze what the stage's rates freeze, also where a fit goes on within an epoch."""
+        self.on_train_epoch_start()
+
     def on_train_epoch_start(self) -> None:
         """Freeze what the stage's rates freeze."""
         self.chain.visual.proj.requires_grad_(False)  # the chain never uses it
@@ -349,8 +368,9 @@ class UniEmo(Painting, Restorable):
             parameter.requires_grad_(getattr(rates, group) > 0)
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
-        """Make dropout a function of (seed, step, process), so that resuming is exact."""
-        torch.manual_seed(hash((self.seed, self.global_step, self.global_rank)) % 2**32)
+        """Make dropout a function of (seed, epoch, batch, process), so that resuming is exact."""
+        where = (self.seed, self.current_epoch, batch_index, self.global_rank)
+        torch.manual_seed(hash(where) % 2**32)
 
     @property
     def longest_sequence(self) -> int:
@@ -395,9 +415,12 @@ class UniEmo(Painting, Restorable):
         optimizer = torch.optim.AdamW(
             parameter_groups(self, self.rates, stages), lr=1.0, betas=(0.9, 0.999)
         )
-        total = int(self.trainer.estimated_stepping_batches)
-        per_epoch = max(total // max(self.trainer.max_epochs or 1, 1), 1)
-        split = min(self.understanding_epochs * per_epoch, total)
+        steps = self.trainer.estimated_stepping_batches  # it also counts the batches
+        if math.isinf(steps):
+            raise UserError("training has no end; give trainer.max_epochs or trainer.max_steps")
+        total = int(steps)
+        batches, at_once = self.trainer.num_training_batches, self.trainer.accumulate_grad_batches
+        split = min(self.understanding_epochs * math.ceil(batches / at_once), total)
         schedule = stage_schedule(optimizer, stages, self.rates.warmup, split, total)
         return {
             "optimizer": optimizer,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
 
 from uniemo.diffusion import SamplingConfig
+from uniemo.errors import UserError
 from uniemo.fusion import (
     Coefficients,
     DiagonalGaussian,
@@ -36,6 +37,18 @@ class ClipConfig:
 
     object_template: str = "a photo of {}"
     """Sentence in which CLIP's text tower reads an object's name."""
+
+    def __post_init__(self) -> None:
+        """Check the sentences.
+
+        Raises:
+            UserError: If one has no place for the name.
+        """
+        for key in ("scene_template", "object_template"):
+            if "{}" not in getattr(self, key):
+                raise UserError(
+                    f"model.clip.{key} is {getattr(self, key)!r}; write {{}} where the name goes"
+                )
 
 
 @dataclass
@@ -76,6 +89,22 @@ class ModelConfig:
     """Whether the emotion's logits also hold what the names in the two attribute bases say of it
     (ours; the published head reads fe alone)."""
 
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            UserError: If one is out of range.
+        """
+        if self.n_queries < 1:
+            raise UserError(
+                f"model.model.n_queries is {self.n_queries}; give at least 1, "
+                "or model.model.queries none"
+            )
+        if self.support < 1:
+            raise UserError(f"model.model.support is {self.support}; give at least 1")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"model.model.dropout is {self.dropout}; give 0 or more, below 1")
+
 
 @dataclass
 class EmotionSpaceConfig:
@@ -97,6 +126,16 @@ class EmotionSpaceConfig:
 
     capacity: int = 1024
     """For all but ``diagonal``: rows of the training split looked at, per emotion."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            UserError: If one is out of range.
+        """
+        for key, least in {"rank": 1, "modes": 1, "jitter": 0, "capacity": 1}.items():
+            if getattr(self, key) < least:
+                raise UserError(f"model.space.{key} is {getattr(self, key)}; give at least {least}")
 
     def build(self, feature_width: int) -> EmotionSpace:
         """Build the empty emotion space for features of this width."""
@@ -181,6 +220,10 @@ class OptimizerConfig:
 
     warmup: float = 0.05
     """Share of a stage's steps over which its rates rise from 0 (ours)."""
+
+    gradient_checkpointing: bool = False
+    """Whether CLIP and the U-Net compute their activations again in the backward pass instead of
+    keeping them: a third more work, a fraction of the memory."""
 
 
 @dataclass

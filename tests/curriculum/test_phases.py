@@ -224,12 +224,46 @@ def test_images_do_not_depend_on_the_number_of_processes_or_the_batch_size(
     assert expected.shape == found.shape
     assert np.abs(expected - found).mean() < 0.5
     assert expected.std() > 1
+    # Both are filtered by a verifier that was calibrated on the whole validation split.
+    manifests = [
+        parquet.read_table(folder / "generate/manifest.parquet").to_pandas()
+        for folder in (whole, after_joint / "emoset")
+    ]
+    one, two = (manifest["confidence"].to_numpy() for manifest in manifests)
+    np.testing.assert_allclose(one, two, atol=1e-3)
+
+
+def test_a_checkpoint_of_other_settings_is_refused_in_one_line(tiny_files, whole):
+    changes = settings(tiny_files, **{"model.model.n_queries": 5})
+    arguments = ["test", "-c", EXPERIMENT, *changes, "--ckpt_path", str(whole / "joint/best.ckpt")]
+    done = subprocess.run(
+        [sys.executable, "-m", "uniemo.cli", *arguments],
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "other settings" in line
+    assert "tokens" in line
 
 
 def test_a_folder_of_another_system_can_stand_in(tiny_files, whole, after_joint, tmp_path):
-    shutil.copytree(whole / "generate/image", tmp_path / "theirs")
+    theirs = Path(shutil.copytree(whole / "generate/image", tmp_path / "theirs"))
+    odd = next(theirs.rglob("*.png"))  # of another size
+    Image.open(odd).resize((40, 20)).save(odd)
     run(tiny_files, after_joint, "generate", **{"generate.images": tmp_path / "theirs",
                                                 "generate.verifier": "clip_probe"})  # fmt: skip
     manifest = parquet.read_table(after_joint / "emoset/generate/manifest.parquet").to_pylist()
-    assert {Path(row["image"]).parent.parent for row in manifest} == {tmp_path / "theirs"}
+    assert {Path(row["image"]).parent.parent for row in manifest} == {theirs}
     assert len(manifest) == N_IMAGES * len(EMOTIONS)
+    sheets = [np.asarray(Image.open(after_joint / f"emoset/generate/{name}.png"))
+              for name in ("kept", "refused")]  # fmt: skip
+    assert sheets[0].shape == sheets[1].shape
+    odd.write_bytes(b"broken")
+    arguments, environment = command(tiny_files, after_joint, "generate",
+                                     **{"generate.images": theirs})  # fmt: skip
+    done = subprocess.run(
+        arguments, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert str(odd) in line

@@ -1,11 +1,20 @@
+"""Phases run again: what goes on, what starts anew."""
+
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
+from tests.conftest import settings
 from uniemo.curriculum import phases
 from uniemo.curriculum.keep import LAST
 from uniemo.curriculum.phases import DONE, run_phase
+from uniemo.curriculum.resuming import SETTINGS, changed_setting
+from uniemo.experiment import Experiment
+from uniemo.lightning_cli import UniEmoCLI
+
+EXPERIMENT = str(Path(__file__).parents[2] / "experiments/emoset.yaml")
 
 
 @pytest.mark.parametrize("again", ["joint", "generate"])
@@ -29,3 +38,49 @@ def test_a_phase_run_again_makes_later_ones_start_anew(
     assert not (tmp_path / "finetune" / DONE).exists()
     run_phase("finetune", experiment, "x.yaml", [])  # type: ignore[arg-type]
     assert not any("--ckpt_path" in arguments for arguments in given)
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        ([], None),
+        (["--data.init_args.num_workers", "3"], None),
+        (["--trainer.devices", "2"], None),
+        (["--model.loss.condition", "0.5"], "model.loss.condition"),
+        (["--seed_everything", "1"], "seed_everything"),
+        (["--data.init_args.fraction", "0.5"], "data.init_args.fraction"),
+        (["--trainer.max_epochs", "17"], "trainer.max_epochs"),
+    ],
+)
+def test_a_phase_goes_on_under_its_own_settings_alone(
+    tmp_path: Path, change: list[str], changed: str | None
+) -> None:
+    began = Experiment.read(EXPERIMENT, [], "test")
+    (tmp_path / SETTINGS).write_text(began.parser.dump(began.config, skip_validation=True))
+    assert changed_setting(tmp_path, Experiment.read(EXPERIMENT, change, "test")) == changed
+
+
+def test_a_fit_goes_on_within_a_joint_epoch_beside_a_users_own_checkpoints(
+    tiny_files: dict[str, Path], tmp_path: Path
+) -> None:
+    steps = tmp_path / "steps"
+    mine = {"class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
+            "init_args": {"dirpath": str(steps), "every_n_train_steps": 1, "save_top_k": -1,
+                          "filename": "{step}"}}  # fmt: skip
+
+    def fit(runs: str, *more: str) -> UniEmoCLI:
+        changes = {"runs": tmp_path / runs, "model.understanding_epochs": 1,
+                   "model.model.dropout": 0.0, "trainer.max_epochs": 2,
+                   "trainer.strategy": "auto", "trainer.precision": "32-true"}  # fmt: skip
+        return UniEmoCLI(["fit", "-c", EXPERIMENT, *settings(tiny_files, **changes), *more])
+
+    whole = fit("whole", "--trainer.callbacks", f"[{mine}]")
+    best = torch.load(tmp_path / "whole/emoset/joint/best.ckpt", weights_only=True)["state_dict"]
+    assert best["space.moments.count"].all()
+    # An epoch has four steps: this one is the second of the joint epoch.
+    going_on = fit("again", "--ckpt_path", str(steps / "step=6.ckpt"))
+    assert going_on.trainer.global_step == whole.trainer.global_step == 8
+    assert not any(p.requires_grad for p in going_on.model.chain.visual.parameters())
+    again = torch.load(tmp_path / "again/emoset/joint/best.ckpt", weights_only=True)["state_dict"]
+    for name, value in best.items():
+        torch.testing.assert_close(again[name], value, rtol=1e-4, atol=1e-5, msg=name)

@@ -8,6 +8,8 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from data_modules import EmoSetDataModule
+from tests.tiny import write_emoset
 from uniemo.batch import Batch
 from uniemo.errors import UserError
 
@@ -136,6 +138,17 @@ def test_asked_for_rows_come_in_the_order_asked(data_module):
     assert torch.equal(images, torch.stack([every[row] for row in (5, 0, 17)]))
 
 
+def test_a_picture_replaced_in_place_changes_the_fingerprint(tmp_path):
+    root = write_emoset(tmp_path / "emoset", {"train": 1})
+    before, again = (
+        EmoSetDataModule(str(root), cache_dir=str(tmp_path)).fingerprint("train") for _ in range(2)
+    )
+    assert before == again
+    picture = next(root.rglob("*.jpg"))
+    picture.write_bytes(picture.read_bytes() + b" ")
+    assert EmoSetDataModule(str(root), cache_dir=str(tmp_path)).fingerprint("train") != before
+
+
 def test_the_fingerprint_names_split_and_fraction(data_module):
     whole = data_module().fingerprint("train")
     assert whole == data_module().fingerprint("train") != data_module().fingerprint("val")
@@ -219,22 +232,30 @@ class KeepEveryMoment(Callback):
         self.save(trainer, "end")
 
 
+class Scheduled(Recorder):
+    """A model whose schedule asks for the number of steps, which opens the loader early."""
+
+    def configure_optimizers(self):
+        assert self.trainer.estimated_stepping_batches == 10
+        return super().configure_optimizers()
+
+
 def fit(module, folder: Path, **settings: object) -> Recorder:
     """Train two epochs of five steps, by default."""
-    resume = settings.pop("ckpt_path", None)
+    resume, model = settings.pop("ckpt_path", None), settings.pop("model", Recorder)()
     defaults = {"max_epochs": 2, "val_check_interval": 1, "limit_val_batches": 1}
     trainer = Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
         callbacks=[KeepEveryMoment(folder)], enable_checkpointing=False, **(defaults | settings),
     )  # fmt: skip
-    model = Recorder()
     trainer.fit(model, module, ckpt_path=resume)
     return model
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_lightning_resumes_every_checkpoint_bit_for_bit(data_module, tmp_path):
-    whole = fit(data_module(), tmp_path / "whole")
+@pytest.mark.parametrize("model", [Recorder, Scheduled])
+def test_lightning_resumes_every_checkpoint_bit_for_bit(data_module, tmp_path, model):
+    whole = fit(data_module(), tmp_path / "whole", model=model)
     assert [epoch for epoch, *_ in whole.seen] == [0] * 5 + [1] * 5
     assert len({tuple(rows) for _, rows, _ in whole.seen}) == 10
     # In mid-epoch, after an epoch's last batch, and again in mid-epoch.
@@ -242,7 +263,7 @@ def test_lightning_resumes_every_checkpoint_bit_for_bit(data_module, tmp_path):
     for moment in moments:
         module = data_module(num_workers=1 if moment == "step02" else 0)
         path = tmp_path / "whole" / f"{moment}.ckpt"
-        resumed = fit(module, tmp_path / moment, ckpt_path=str(path))
+        resumed = fit(module, tmp_path / moment, model=model, ckpt_path=str(path))
         assert resumed.seen == whole.seen[int(moment[-2:]) :], moment
         assert torch.equal(resumed.weight, whole.weight), moment
 

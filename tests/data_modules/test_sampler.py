@@ -107,15 +107,15 @@ def test_a_resumed_epoch_goes_on_with_the_next_batch(num_workers, consumed):
     stopped.sampler.set_epoch(2)
     iterator = iter(stopped)
     assert [next(iterator) for _ in range(consumed)] == batches[:consumed]
-    place = stopped.state_dict()
+    place = stopped.place
     stopped.sampler.set_epoch(3)  # announced, not begun: the place stays that of epoch 2
-    assert stopped.state_dict() == place
+    assert stopped.place == place
 
     resumed = loader(num_workers)
     if consumed:
         assert place == {"epoch": 2, "batches": consumed}
-        resumed.load_state_dict(place)
-        assert resumed.state_dict() == place
+        resumed.start_at(place)
+        assert resumed.place == place
     else:
         resumed.sampler.set_epoch(2)
     assert len(resumed) == 6
@@ -125,10 +125,10 @@ def test_a_resumed_epoch_goes_on_with_the_next_batch(num_workers, consumed):
 
 def test_a_place_of_another_epoch_is_dropped():
     resumed = loader()
-    resumed.load_state_dict({"epoch": 2, "batches": 6})
+    resumed.start_at({"epoch": 2, "batches": 6})
     resumed.sampler.set_epoch(3)
     assert len(list(resumed)) == 6
-    assert resumed.state_dict() == {"epoch": 3, "batches": 6}
+    assert resumed.place == {"epoch": 3, "batches": 6}
 
 
 def test_the_epoch_begins_with_the_first_batch_asked_for():

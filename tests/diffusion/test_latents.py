@@ -35,7 +35,7 @@ def test_lookup_gives_the_latents_of_both_flips(head: StableDiffusion, tmp_path:
     index, flipped = torch.tensor([6, 0, 0, 3]), torch.tensor([True, False, True, True])
     expected = torch.cat(
         [
-            head.encode(PICTURES[i].flip(-1) if f else PICTURES[i], 1)
+            head.encode(PICTURES[i].flip(-1) if f else PICTURES[i])
             for i, f in zip(index[:, None], flipped, strict=True)
         ]
     )

@@ -7,7 +7,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from uniemo.diffusion import StableDiffusion, draw_noise, noise_prediction_loss
+from uniemo.diffusion import (
+    StableDiffusion,
+    draw_noise,
+    noise_prediction_loss,
+    stable_diffusion,
+)
 from uniemo.errors import UserError
 
 
@@ -182,18 +187,34 @@ def test_half_precision_weights_return_float32(folder: Path) -> None:
     assert {latents.dtype, prediction.dtype, head.decode(latents).dtype} == {torch.float32}
 
 
-def test_encode_scales_and_shifts_the_mode_whatever_the_chunk(head: StableDiffusion) -> None:
+def test_half_precision_weights_need_no_autocast(folder: Path) -> None:
+    head = StableDiffusion(str(folder), dtype="bfloat16")
+    seen: list[torch.dtype] = []
+    norm = head.unet.mid_block.resnets[0].norm1
+    norm.register_forward_hook(lambda _module, _inputs, output: seen.append(output.dtype))
+    latents = torch.zeros(1, *head.latent_shape)
+    with torch.autocast("cpu", torch.bfloat16):
+        head.predict(latents, torch.tensor(3), head.condition(torch.zeros(1, 16), "*"))
+    assert seen == [torch.bfloat16]
+
+
+def test_encode_scales_and_shifts_the_mode_whatever_the_chunk(
+    head: StableDiffusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image = torch.rand(3, 3, 8, 8) * 2 - 1
     moments = head.vae.quant_conv(head.vae.encoder(image)).detach()
     mean = moments[:, :4].numpy()
-    torch.testing.assert_close(head.encode(image, chunk=2).numpy(), mean * 0.7)
+    whole = head.decode(head.encode(image))
+    monkeypatch.setattr(stable_diffusion, "PIXELS_AT_ONCE", 2 * 8 * 8)  # two pictures
+    torch.testing.assert_close(head.encode(image).numpy(), mean * 0.7)
+    torch.testing.assert_close(head.decode(head.encode(image)), whole)
     head.vae.register_to_config(shift_factor=0.3)
     try:
         torch.testing.assert_close(head.encode(image).numpy(), (mean - 0.3) * 0.7)
-        decoded = head.decode(head.encode(image), chunk=2)
+        decoded = head.decode(head.encode(image))
     finally:
         head.vae.register_to_config(shift_factor=None)
-    torch.testing.assert_close(decoded, head.decode(head.encode(image)))
+    torch.testing.assert_close(decoded, whole)
     assert decoded.shape == (3, 3, 8, 8)
     assert decoded.min() >= 0
     assert decoded.max() <= 1

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import uniemo.filtering
 from tests.filtering.pools import clustered_pool
+from uniemo.errors import UserError
 from uniemo.filtering import (
     Candidates,
     FilterConfig,
@@ -286,7 +287,7 @@ def test_an_empty_pool_keeps_nothing() -> None:
 
 def test_errors_name_what_is_wrong() -> None:
     candidates, reference = clustered_pool(0)
-    with pytest.raises(ValueError, match=r"realism_drop is 1\.0"):
+    with pytest.raises(UserError, match=r"realism_drop is 1\.0"):
         FilterConfig(realism_drop=1.0)
     with pytest.raises(ValueError, match="scene"):
         replace(candidates, scene=candidates.scene[:3])
@@ -297,7 +298,7 @@ def test_errors_name_what_is_wrong() -> None:
     with pytest.raises(ValueError, match="temperature"):
         replace(reference, temperature=0.0)
     only_zero = Reference(reference.features, torch.zeros_like(reference.emotion))
-    with pytest.raises(ValueError, match="emotion 1 has 0 real"):
+    with pytest.raises(UserError, match="emotion 1 has 0 real"):
         select(candidates, only_zero, FilterConfig())
     with pytest.raises(ValueError, match="clip_probability"):
         baselines.keep_clip_probable(

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from uniemo.errors import UserError
 from uniemo.understanding import AttributeProjection, UnderstandingChain
 from uniemo.understanding.queries import InteractiveBlock
 
@@ -163,11 +164,11 @@ def test_interactive_block_starts_as_a_small_correction():
 
 
 def test_unfit_towers_are_refused(make_clip):
-    with pytest.raises(ValueError, match="4 layers"):
+    with pytest.raises(UserError, match="4 layers"):
         UnderstandingChain(make_clip(layers=4).visual)
-    with pytest.raises(ValueError, match="attention"):
+    with pytest.raises(UserError, match="attention"):
         UnderstandingChain(make_clip(attentional_pool=True).visual)
-    with pytest.raises(ValueError, match="Linear"):
+    with pytest.raises(UserError, match="Linear"):
         UnderstandingChain(torch.nn.Linear(2, 2))
     with pytest.raises(ValueError, match="n_queries is 0"):
         UnderstandingChain(make_clip().visual, n_queries=0)

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.records import write_json
-from uniemo.curriculum.painting import plan, read_painted
+from uniemo.curriculum.painting import plan, read_painted, write_json
 from uniemo.curriculum.selecting import Examined, Eye, examine, write_pool
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.errors import UserError

@@ -22,17 +22,14 @@ import torch
 
 from uniemo.ablation.plan import Trial
 from uniemo.curriculum.keep import LAST
-from uniemo.curriculum.painting import write_whole
-from uniemo.experiment import Experiment
+from uniemo.curriculum.painting import write_json
+from uniemo.experiment import Experiment, essential
 from uniemo.sources import resolve
 
 Numbers = Mapping[str, float | None]
 """Measures of a run by name; None where there is nothing to measure."""
 
 SETTINGS, RESULT = "settings.json", "result.json"
-# Where work is done and kept, not what it is; and what the model itself tells the data.
-IRRELEVANT = {"cache", "cache_dir", "num_workers", "clip_size", "clip_mean", "clip_std"}
-IRRELEVANT |= {"diffusion_size", "seed"}
 
 
 @dataclass(frozen=True)
@@ -157,7 +154,7 @@ def settings_of(experiment: Experiment, *groups: str, **more: Any) -> Any:
     clip, head = config["model"]["clip"], config["model"]["diffusion"]
     sources = [clip["model"], clip["pretrained"], None if head is None else head["source"]]
     weights = [None if source is None else weights_digest(source) for source in sources]
-    chosen = without({name: config[name] for name in groups})
+    chosen = essential({name: config[name] for name in groups})
     chosen |= {"seed": experiment.seed, "weights": weights, **more}
     return json.loads(json.dumps(chosen, default=str))
 
@@ -175,18 +172,6 @@ def weights_digest(source: str) -> str:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
             digest.update(f"{path.relative_to(root)} {content}\n".encode())
     return digest.hexdigest()[:16]
-
-
-def without(content: Any) -> Any:
-    """Return nested settings without the irrelevant ones."""
-    if isinstance(content, dict):
-        return {key: without(value) for key, value in content.items() if key not in IRRELEVANT}
-    return content
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file that appears whole or not at all."""
-    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:

@@ -105,4 +105,4 @@ def accuracy(logits: Tensor, label: Tensor) -> float:
 @torch.no_grad()
 def reconstruct(head: StableDiffusion, image: Tensor) -> Tensor:
     """Return what the autoencoder makes of pictures [N, 3, 64, 64] in [0, 1]: alike."""
-    return head.decode(head.encode(image * 2 - 1, 64), 64)
+    return head.decode(head.encode(image * 2 - 1))

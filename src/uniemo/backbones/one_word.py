@@ -73,7 +73,7 @@ class OneWordStage(Stage):
 
     def loss(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return the velocity error, the object's place weighing as in pretraining."""
-        latents = self.head.encode(to_unit_range(batch["image"]), self.batch_size)
+        latents = self.head.encode(to_unit_range(batch["image"]))
         states = self.encode(batch["image"].float() / 255)
         loss, error = velocity_loss(
             self.head.unet, self.head.scheduler, latents, states, batch["mask"]

@@ -49,7 +49,7 @@ def generate(
         UserError: If the checkpoint has no emotion space.
     """
     if config.images is not None:
-        module.restore(checkpoint)
+        module.restore(read_checkpoint(checkpoint))
         painted = pool_of_folder(Path(config.images).expanduser())
         folder.mkdir(parents=True, exist_ok=True)
     else:

@@ -34,6 +34,12 @@ class BestCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
         )
 
+    def on_train_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+        """Remove an older run's weights, unless this fit goes on from them."""
+        super().on_train_start(trainer, module)
+        if trainer.ckpt_path is None and trainer.is_global_zero:
+            (Path(str(self.dirpath)) / BEST).unlink(missing_ok=True)
+
     def on_validation_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
         """Consider the epoch, unless it is one of a warm-up that joint epochs follow."""
         epochs = trainer.max_epochs or 0
@@ -65,6 +71,12 @@ class LastCheckpoint(ModelCheckpoint):
         """Save, unless the epoch is the last."""
         if trainer.current_epoch + 1 != trainer.max_epochs:
             super().on_train_epoch_end(trainer, module)
+
+
+def best_path(trainer: Trainer) -> str:
+    """Return where a trainer's :class:`BestCheckpoint` lies; empty if there is none."""
+    keepers = [each for each in trainer.checkpoint_callbacks if isinstance(each, BestCheckpoint)]
+    return keepers[0].best_model_path if keepers else ""
 
 
 def phase_result(folder: Path, phase: str, name: str) -> Path:

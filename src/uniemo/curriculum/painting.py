@@ -73,7 +73,7 @@ def clear(folder: Path, asked: dict[str, Any]) -> None:
             print(f"The images in {folder} answer another request; painting anew", flush=True)
         if folder.is_dir():
             rmtree(folder)
-        write_whole(note, (json.dumps(asked, indent=1) + "\n").encode())
+        write_json(note, asked)
     for part in folder.rglob("*.part"):  # what an interrupted run was writing
         part.unlink()
 
@@ -161,6 +161,11 @@ def write_table(path: Path, table: pyarrow.Table) -> None:
     buffer = pyarrow.BufferOutputStream()
     parquet.write_table(table, buffer)
     write_whole(path, buffer.getvalue().to_pybytes())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file that appears whole or not at all."""
+    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from rich.progress import track
 from torch import Tensor
 
+from uniemo.curriculum.keep import best_path
 from uniemo.diffusion import LatentCache, latent_fingerprint
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ class LatentPass(Callback):
 
     The latents stay on disk: another run on the same pictures and autoencoder finds them.
     """
+
+    def on_train_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+        """Open the cache, also where a fit goes on within a joint epoch."""
+        self.on_train_epoch_start(trainer, module)
 
     def on_train_epoch_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
         """Fill the cache if this epoch is the first that needs it."""
@@ -46,7 +50,7 @@ class LatentPass(Callback):
                 total=len(loader),
                 disable=trainer.global_rank > 0,
             )
-            cache.fill(lambda image: head.encode(image, chunk=64), shown)
+            cache.fill(head.encode, shown)
         trainer.strategy.barrier("latents")
         module.latents = cache
 
@@ -60,11 +64,8 @@ class EmotionSpacePass(Callback):
 
     def on_train_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
         """Restore the best weights, measure, and save."""
-        keeper = trainer.checkpoint_callback
-        if module.head is None or not isinstance(keeper, ModelCheckpoint):
-            return
-        best = trainer.strategy.broadcast(keeper.best_model_path)
-        if not best:
+        best = trainer.strategy.broadcast(best_path(trainer))
+        if module.head is None or not best:
             return
         checkpoint = torch.load(best, map_location="cpu", weights_only=True)
         module.load_state_dict(checkpoint["state_dict"])

@@ -6,6 +6,7 @@ from typing import Any
 
 from uniemo.curriculum.keep import BEST, LAST, phase_result
 from uniemo.curriculum.report import SAMPLES, print_paths, print_results
+from uniemo.curriculum.resuming import changed_setting
 from uniemo.experiment import Experiment
 from uniemo.lightning_cli import UniEmoCLI
 
@@ -18,11 +19,18 @@ def run_phase(phase: str, experiment: Experiment, file: str, overrides: list[str
     folder = experiment.folder
     # The phase has the last word: an override of the head must not bring it back in the third.
     arguments = ["-c", file, *overrides, "--phase", phase, *PHASE_ARGUMENTS[phase](experiment)]
+    last = folder / phase / LAST
     if (folder / phase / DONE).is_file():
-        (folder / phase / LAST).unlink(missing_ok=True)  # a finished phase starts anew
-    if (folder / phase / LAST).is_file():
-        print(f"Going on from {folder / phase / LAST}", flush=True)
-        arguments += ["--ckpt_path", str(folder / phase / LAST)]
+        last.unlink(missing_ok=True)  # a finished phase starts anew
+    if last.is_file():
+        wanted = Experiment.read(file, arguments[2:], "uniemo train")
+        changed = changed_setting(folder / phase, wanted)
+        if changed is None:
+            print(f"Going on from {last}", flush=True)
+            arguments += ["--ckpt_path", str(last)]
+        else:
+            print(f"{last} was trained under another {changed}; training anew", flush=True)
+            last.unlink()
     (folder / phase / DONE).unlink(missing_ok=True)
     for later in PHASES[PHASES.index(phase) + 1 :]:  # they start anew, from what this one leaves
         (folder / later / DONE).unlink(missing_ok=True)

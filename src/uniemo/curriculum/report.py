@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
+from uniemo.curriculum.keep import best_path
 from uniemo.emotions import N_EMOTIONS
 from uniemo.optimisation import trained_parameters
 
@@ -53,10 +53,9 @@ class Report(Callback):
 
     def on_fit_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
         """Print the paths of what was written."""
-        keeper = trainer.checkpoint_callback
-        if trainer.is_global_zero and isinstance(keeper, ModelCheckpoint):
-            if keeper.best_model_path:
-                print_paths(("Checkpoint", Path(keeper.best_model_path)))
+        if trainer.is_global_zero:
+            if best := best_path(trainer):
+                print_paths(("Checkpoint", Path(best)))
             if module.head is not None and (self.folder / SAMPLES).is_file():
                 print_paths(("Samples", self.folder / SAMPLES))
 
@@ -69,12 +68,10 @@ class SampleGrid(Callback):
 
     def on_train_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
         """Paint eight emotions (rows) by eight pictures into ``samples.png``."""
-        keeper = trainer.checkpoint_callback
-        if module.head is None or not isinstance(keeper, ModelCheckpoint):
-            return
-        if trainer.is_global_zero and keeper.best_model_path:
+        best = best_path(trainer)
+        if module.head is not None and trainer.is_global_zero and best:
             image = sample_grid(module)
-            save_image(image, Path(keeper.best_model_path).parent / SAMPLES)
+            save_image(image, Path(best).parent / SAMPLES)
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
                     logger.experiment.add_image("samples", image, trainer.global_step)

@@ -8,22 +8,19 @@ Legend: N images of the pool, M real ones, V validation pictures, E width of CLI
 H side of an image.
 """
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow
 import torch
-from PIL import Image
 from rich.progress import track
 from torch import Tensor
-from torchvision.transforms.v2 import functional as F
 from torchvision.utils import make_grid, save_image
 
-from uniemo.curriculum.painting import named, write_table, write_whole
+from uniemo.curriculum.painting import named, write_json, write_table
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
-from uniemo.evaluation.painters import ImageFolder
+from uniemo.evaluation.figures import spread
+from uniemo.evaluation.painters import ImageFolder, read_picture
 from uniemo.evaluation.probes import fit_linear_probe
 from uniemo.evaluation.tables import FeatureTable, Library
 from uniemo.evaluation.understanding import frozen_clip
@@ -77,20 +74,23 @@ class Eye:
     @torch.inference_mode()
     def validation_logits(self) -> tuple[Tensor, Tensor]:
         """Return the understanding's logits [V, C] of the validation split, and the labels [V]."""
+        rows = list(range(len(self.data.annotations("val").emotion)))  # of all processes' shares
         batches = [
             (self.module(batch["clip_image"].to(self.device)).float().cpu(), batch["emotion"])
-            for batch in self.data.plain_dataloader("val")
+            for batch in self.data.plain_dataloader("val", rows)
         ]
         logits, labels = (torch.cat(column) for column in zip(*batches, strict=True))
         return logits, labels
 
     @torch.inference_mode()
     def look(self, paths: list[Path]) -> Seen:
-        """Look at images on disk."""
+        """Look at images on disk, the centre square at the side H that the head paints."""
         rows = []
-        steps = -(-len(paths) // BATCH)
-        for image in track(read_images(paths), "Reading the images", total=steps, transient=True):
-            image = image.to(self.device)
+        size = self.module.diffusion.image_size
+        starts = range(0, len(paths), BATCH)
+        for start in track(starts, "Reading the images", transient=True):
+            pictures = [read_picture(path, size) for path in paths[start : start + BATCH]]
+            image = torch.stack(pictures).to(self.device)
             reading = self.module.read(self.clip.network.prepare(image))
             bases = (self.module.scene_base, self.module.object_base)
             queries = (reading.scene, reading.object)
@@ -105,16 +105,6 @@ class Eye:
                 )
             )
         return Seen(*(torch.cat(column) for column in zip(*rows, strict=True)))
-
-
-def read_images(paths: list[Path]) -> Iterator[Tensor]:
-    """Yield images [B, 3, H, H] in [0, 1]."""
-    for start in range(0, len(paths), BATCH):
-        pictures = []
-        for path in paths[start : start + BATCH]:
-            with Image.open(path) as opened:
-                pictures.append(F.pil_to_tensor(opened.convert("RGB")))
-        yield torch.stack(pictures).float() / 255
 
 
 class Examined(NamedTuple):
@@ -194,7 +184,10 @@ def write_pool(
     write_table(folder / "manifest.parquet", manifest)
     target = examined.candidates.target
     for name, wanted in (("kept", selection.kept), ("refused", ~selection.kept)):
-        write_sheet(manifest, target, wanted, folder, folder / f"{name}.png")
+        paths: list[list[Path]] = [[] for _ in EMOTIONS]
+        for i in wanted.nonzero()[:, 0].tolist():
+            paths[int(target[i])].append(folder / manifest["image"][i].as_py())
+        write_sheet(paths, module.diffusion.image_size, folder / f"{name}.png")
 
 
 def write_layout(manifest: pyarrow.Table, seen: Seen, module: "UniEmo", folder: Path) -> None:
@@ -233,35 +226,23 @@ def write_layout(manifest: pyarrow.Table, seen: Seen, module: "UniEmo", folder: 
     write_json(folder / "train.json", listed)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file that appears whole or not at all."""
-    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def write_sheet(
-    manifest: pyarrow.Table, target: Tensor, wanted: Tensor, folder: Path, path: Path
-) -> None:
-    """Write a contact sheet: a row of images per emotion, evenly spread over the wanted ones."""
-    names, rows = manifest["image"].to_pylist(), []
-    for emotion in range(N_EMOTIONS):
-        own = ((target == emotion) & wanted).nonzero()[:, 0].tolist()
-        own = own[:: max(len(own) // SHEET, 1)][:SHEET]
-        images = [image for i in own for image in read_images([folder / names[i]])]
-        rows.append(torch.cat(images) if images else None)
-    shapes = [row.shape[1:] for row in rows if row is not None]
-    if not shapes:
-        return
-    sheet = torch.ones(N_EMOTIONS, SHEET, *shapes[0])
-    for place, row in zip(sheet, rows, strict=True):
-        if row is not None:
-            place[: len(row)] = row
+def write_sheet(paths: list[list[Path]], size: int, path: Path) -> None:
+    """Write a contact sheet of images H = ``size``: a row for each list, evenly spread over it."""
+    sheet = torch.ones(len(paths), SHEET, 3, size, size)
+    for row, own in zip(sheet, paths, strict=True):
+        for place, image in zip(row, spread(own, SHEET), strict=False):
+            place.copy_(read_picture(image, size))
     part = path.with_name(path.stem + ".part.png")
     save_image(make_grid(sheet.flatten(0, 1), nrow=SHEET, padding=2), part)
     part.replace(path)
 
 
 def pool_of_folder(images: Path) -> pyarrow.Table:
-    """Return the rows of a folder ``<emotion>/*.png|jpg``, by absolute paths."""
+    """Return the rows of a folder ``<emotion>/*.png|jpg``, by absolute paths.
+
+    Raises:
+        UserError: If an emotion has fewer than two pictures.
+    """
     files = ImageFolder(images, per_emotion=2**31, size=1).files
     return pyarrow.table(
         {

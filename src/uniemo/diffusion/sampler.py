@@ -166,7 +166,7 @@ def _denoise(
         latents = scheduler.step(prediction, timestep, latents, **extra).prev_sample
 
     # 4. Back to pixels.
-    return head.decode(latents, config.batch_size)
+    return head.decode(latents)
 
 
 def build_scheduler(head: StableDiffusion, name: str) -> Any:

@@ -10,6 +10,7 @@ prompt, W width of the text encoder.
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -24,6 +25,7 @@ from uniemo.errors import UserError
 
 PARTS = ("vae", "unet", "text_encoder", "tokenizer", "scheduler")
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+PIXELS_AT_ONCE = 4 * 512**2  # through the VAE; its decoder's widest layer makes 1 GiB of them
 REMEDY = f"give a folder that holds {', '.join(f'{part}/' for part in PARTS)} or a hub id"
 
 
@@ -161,7 +163,7 @@ class StableDiffusion(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     @torch.no_grad()
-    def encode(self, image: Tensor, chunk: int = 8) -> Tensor:
+    def encode(self, image: Tensor) -> Tensor:
         """Encode pictures to scaled latents.
 
         The posterior's mode is taken, not a sample: a latent is then a function of its picture
@@ -170,27 +172,28 @@ class StableDiffusion(nn.Module):
 
         Args:
             image: Pictures [B, 3, H, H] in [-1, 1], on any device.
-            chunk: Pictures encoded at once.
 
         Returns:
             Latents [B, c, h, h] float32 on the head's device.
         """
         image = image.to(self.device, self.vae.dtype)
-        mode = torch.cat([self.vae.encode(part).latent_dist.mode() for part in image.split(chunk)])
+        parts = image.split(self._at_once)
+        mode = torch.cat([self.vae.encode(part).latent_dist.mode() for part in parts])
         return (mode.float() - self._shift) * self.vae.config.scaling_factor  # [B, c, h, h]
 
     @torch.no_grad()
-    def decode(self, latents: Tensor, chunk: int = 8) -> Tensor:
-        """Decode scaled latents [B, c, h, h] to pictures [B, 3, H, H] float32 in [0, 1].
-
-        Args:
-            latents: Latents as :meth:`encode` returns them.
-            chunk: Pictures decoded at once.
-        """
+    def decode(self, latents: Tensor) -> Tensor:
+        """Decode scaled latents [B, c, h, h] to pictures [B, 3, H, H] float32 in [0, 1]."""
         latents = latents.float() / self.vae.config.scaling_factor + self._shift
         latents = latents.to(self.device, self.vae.dtype)
-        image = torch.cat([self.vae.decode(part).sample for part in latents.split(chunk)])
+        parts = latents.split(self._at_once)
+        image = torch.cat([self.vae.decode(part).sample for part in parts])
         return (image.float() / 2 + 0.5).clamp(0, 1)  # [B, 3, H, H]
+
+    @property
+    def _at_once(self) -> int:
+        """Pictures that pass the VAE at once."""
+        return max(1, PIXELS_AT_ONCE // self.image_size**2)
 
     @property
     def _shift(self) -> float:
@@ -224,7 +227,10 @@ class StableDiffusion(nn.Module):
             Prediction [B, c, h, h] float32.
         """
         dtype = self.unet.dtype
-        return self.unet(noisy.to(dtype), timestep, conditioning.to(dtype)).sample.float()
+        # Weights in half precision need no autocast; it would keep every norm's input in float32.
+        half = dtype != torch.float32 and torch.is_autocast_enabled(noisy.device.type)
+        with torch.autocast(noisy.device.type, enabled=False) if half else nullcontext():
+            return self.unet(noisy.to(dtype), timestep, conditioning.to(dtype)).sample.float()
 
 
 def load_parts(source: str, dtype: torch.dtype) -> Parts:

@@ -102,17 +102,30 @@ class ImageFolder:
         for start in range(0, len(self.files), batch_size):
             rows = self.files[start : start + batch_size]
             yield Painted(
-                torch.stack([self._read(path) for _, _, path in rows]),
+                torch.stack([read_picture(path, self.size) for _, _, path in rows]),
                 torch.tensor([emotion for emotion, _, _ in rows]),
                 torch.tensor([index for _, index, _ in rows]),
             )
 
-    def _read(self, path: Path) -> Tensor:
-        try:
-            with Image.open(path) as opened:
-                picture = opened.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
-            raise UserError(f"picture {path} cannot be read ({error}); remove it") from None
-        picture = F.resize(picture, [self.size], InterpolationMode.BICUBIC, antialias=True)
-        square = F.center_crop(picture, [self.size, self.size])
-        return F.to_dtype(F.pil_to_tensor(square), torch.float32, scale=True)  # [3, H, H]
+
+def read_picture(path: Path, size: int) -> Tensor:
+    """Read a picture's centre square, resized with antialiasing as real pictures are.
+
+    Args:
+        path: Of a file that Pillow reads.
+        size: H.
+
+    Returns:
+        [3, H, H] in [0, 1].
+
+    Raises:
+        UserError: If it cannot be decoded.
+    """
+    try:
+        with Image.open(path) as opened:
+            picture = opened.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
+        raise UserError(f"picture {path} cannot be read ({error}); remove it") from None
+    picture = F.resize(picture, [size], InterpolationMode.BICUBIC, antialias=True)
+    square = F.center_crop(picture, [size, size])
+    return F.to_dtype(F.pil_to_tensor(square), torch.float32, scale=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from uniemo.emotions import EMOTIONS
-from uniemo.evaluation.figures import Series, attention_overlay, curve_svg, data_uri
+from uniemo.evaluation.figures import Series, attention_overlay, curve_svg, data_uri, spread
 from uniemo.evaluation.generation import Shown
 from uniemo.evaluation.understanding import Example
 
@@ -151,20 +151,15 @@ def read_filtered(folder: Path) -> list[Filtered]:
     for row in rows:
         by_reason.setdefault(row["reason"], []).append(row)
     refused = {reason: found for reason, found in by_reason.items() if reason != "kept"}
-    chosen = _spread(by_reason.get("kept", []), N_FILTERED)
+    chosen = spread(by_reason.get("kept", []), N_FILTERED)
     for found in refused.values():
-        chosen += _spread(found, max(N_FILTERED // len(refused), 1))
+        chosen += spread(found, max(N_FILTERED // len(refused), 1))
     examples = []
     for row in chosen:
         with Image.open(folder / row["image"]) as opened:
             picture = pil_to_tensor(opened.convert("RGB"))
         examples.append(Filtered(picture, EMOTIONS[row["target"]], row["reason"]))
     return examples
-
-
-def _spread(rows: list[dict[str, Any]], n: int) -> list[dict[str, Any]]:
-    """Take up to ``n`` rows, evenly spread."""
-    return rows[:: max(-(-len(rows) // n), 1)]
 
 
 def percent(value: float | None) -> str:

@@ -39,6 +39,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from uniemo.errors import UserError
 from uniemo.filtering.content import content_order
 from uniemo.filtering.diversity import cover_kernel, select_diverse
 from uniemo.filtering.duplicates import calibrate_duplicate_threshold, copy_graph, near_copies
@@ -68,6 +69,9 @@ class FilterConfig:
         object_share: The same for one object. 0.25 can still be met by an emotion of four objects.
         utility_weight: Worth of one unit of confidence in the diversity objective, counted in real
             images covered; 0 or more. At 0 the choice is by coverage alone.
+
+    Raises:
+        UserError: If one is out of range.
     """
 
     budget: int | None = None
@@ -97,7 +101,7 @@ class FilterConfig:
         }
         for name, (valid, rule) in allowed.items():
             if not valid:
-                raise ValueError(f"filter {name} is {getattr(self, name)}; it must be {rule}")
+                raise UserError(f"filter {name} is {getattr(self, name)}; it must be {rule}")
 
 
 class Reason(IntEnum):
@@ -231,7 +235,7 @@ def score(candidates: Candidates, reference: Reference, config: FilterConfig) ->
     """Measure every candidate (steps 1 to 3); the same for :func:`select` and the baselines.
 
     Raises:
-        ValueError: If an emotion that was asked for has fewer than two real images.
+        UserError: If an emotion that was asked for has fewer than two real images.
     """
     order = candidates.order()
     images, target = unit(candidates.features[order]), candidates.target[order]
@@ -246,7 +250,7 @@ def score(candidates: Candidates, reference: Reference, config: FilterConfig) ->
     for emotion in target.unique().tolist():
         ours, theirs = target == emotion, reference.emotion == emotion
         if theirs.sum() < 2:
-            raise ValueError(
+            raise UserError(
                 f"emotion {emotion} has {int(theirs.sum())} real image(s) but candidates; give the"
                 " reference at least 2, or leave that emotion out of the pool"
             )
@@ -287,7 +291,7 @@ def select(
         The kept images, every image's reason and scores, and what each emotion lacks of its budget.
 
     Raises:
-        ValueError: If an emotion that was asked for has fewer than two real images.
+        UserError: If an emotion that was asked for has fewer than two real images.
     """
     scores = scores or score(candidates, reference, config)
     budget = emotion_budget(candidates, config)

@@ -121,11 +121,11 @@ class AttributeBase(nn.Module):
         Returns:
             [B, C], with a gradient to the query; 0 if no name is supported.
         """
-        with torch.autocast(query.device.type, enabled=False):
-            cosine = query.float() @ self.text_features.T  # [B, K]
         # The lowest finite number, not -inf: there may be no supported name at all.
-        lowest = torch.finfo(cosine.dtype).min
-        meant = (logit_scale * cosine).masked_fill(~self.supported, lowest).softmax(dim=1)  # [B, K]
-        lift = meant @ self.probability / self.prior.clamp(min=1e-12)  # [B, C]
+        lowest = torch.finfo(torch.float32).min
+        with torch.autocast(query.device.type, enabled=False):  # half precision confuses names
+            cosine = query.float() @ self.text_features.T  # [B, K]
+            meant = (logit_scale * cosine).masked_fill(~self.supported, lowest).softmax(dim=1)
+            lift = meant @ self.probability / self.prior.clamp(min=1e-12)  # [B, C]
         evidence = torch.log(DOUBT + (1 - DOUBT) * lift)
         return torch.where(self.supported.any(), evidence, 0.0)

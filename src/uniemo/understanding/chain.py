@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from uniemo.batch import Features
+from uniemo.errors import UserError
 from uniemo.understanding.queries import ExpertQueries, NoQueries
 
 N_STAGES = 3
@@ -44,7 +45,7 @@ class UnderstandingChain(nn.Module):
         queries: The sets to have.
 
     Raises:
-        ValueError: If the vision tower is not a VisionTransformer with a pooled class or mean
+        UserError: If the vision tower is not a VisionTransformer with a pooled class or mean
             token, or its depth does not divide by three.
     """
 
@@ -53,19 +54,19 @@ class UnderstandingChain(nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(visual, VisionTransformer):
-            raise ValueError(
+            raise UserError(
                 f"the vision tower is a {type(visual).__name__}; "
                 "choose a CLIP with open_clip's VisionTransformer"
             )
         if visual.attn_pool is not None or visual.pool_type == "none":
-            raise ValueError(
+            raise UserError(
                 "the vision tower pools its tokens by attention or not at all; "
                 "choose a CLIP that pools the class token or the mean"
             )
         blocks = visual.transformer.resblocks
         depth, width = len(blocks), visual.transformer.width
         if depth % N_STAGES:
-            raise ValueError(
+            raise UserError(
                 f"the vision tower has {depth} layers, which do not make three equal stages; "
                 "choose a CLIP whose depth divides by three"
             )
