@@ -205,7 +205,7 @@ def test_encode_scales_and_shifts_the_mode_whatever_the_chunk(
     moments = head.vae.quant_conv(head.vae.encoder(image)).detach()
     mean = moments[:, :4].numpy()
     whole = head.decode(head.encode(image))
-    monkeypatch.setattr(stable_diffusion, "PIXELS_AT_ONCE", 2 * 8 * 8)  # two pictures
+    monkeypatch.setattr(stable_diffusion, "AT_ONCE", 2)
     torch.testing.assert_close(head.encode(image).numpy(), mean * 0.7)
     torch.testing.assert_close(head.decode(head.encode(image)), whole)
     head.vae.register_to_config(shift_factor=0.3)

@@ -25,7 +25,7 @@ from uniemo.errors import UserError
 
 PARTS = ("vae", "unet", "text_encoder", "tokenizer", "scheduler")
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
-PIXELS_AT_ONCE = 4 * 512**2  # through the VAE; its decoder's widest layer makes 1 GiB of them
+AT_ONCE = 8  # pictures through the VAE: of 512 pixels, its decoder's widest layer makes 2 GiB
 REMEDY = f"give a folder that holds {', '.join(f'{part}/' for part in PARTS)} or a hub id"
 
 
@@ -177,7 +177,7 @@ class StableDiffusion(nn.Module):
             Latents [B, c, h, h] float32 on the head's device.
         """
         image = image.to(self.device, self.vae.dtype)
-        parts = image.split(self._at_once)
+        parts = image.split(AT_ONCE)
         mode = torch.cat([self.vae.encode(part).latent_dist.mode() for part in parts])
         return (mode.float() - self._shift) * self.vae.config.scaling_factor  # [B, c, h, h]
 
@@ -186,14 +186,9 @@ class StableDiffusion(nn.Module):
         """Decode scaled latents [B, c, h, h] to pictures [B, 3, H, H] float32 in [0, 1]."""
         latents = latents.float() / self.vae.config.scaling_factor + self._shift
         latents = latents.to(self.device, self.vae.dtype)
-        parts = latents.split(self._at_once)
+        parts = latents.split(AT_ONCE)
         image = torch.cat([self.vae.decode(part).sample for part in parts])
         return (image.float() / 2 + 0.5).clamp(0, 1)  # [B, 3, H, H]
-
-    @property
-    def _at_once(self) -> int:
-        """Pictures that pass the VAE at once."""
-        return max(1, PIXELS_AT_ONCE // self.image_size**2)
 
     @property
     def _shift(self) -> float:
