@@ -6,9 +6,7 @@ from typing import Any
 
 import datasets
 import numpy as np
-import torch
 from lightning import LightningDataModule
-from torch import Tensor
 
 from data_modules.generated import GeneratedConfig, epoch_length, mixed_rows
 from data_modules.hub_copy import HubCopy
@@ -18,7 +16,6 @@ from data_modules.sampler import EpochSampler, ResumableLoader, shuffled_rows, s
 from data_modules.source import cache_folder, open_source
 from data_modules.views import CLIP_MEAN, CLIP_STD, Views
 from uniemo.batch import Annotations
-from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
 
 _STAGE_SPLITS = {
@@ -141,10 +138,6 @@ class EmoSetDataModule(LightningDataModule):
             UserError: If the split is missing or broken.
         """
         return read_annotations(self._table(split), len(self.object_names))
-
-    def class_counts(self, split: str) -> Tensor:
-        """Return how many real pictures of a split show each emotion, [8] long."""
-        return torch.bincount(self.annotations(split).emotion, minlength=N_EMOTIONS)
 
     def prepare_data(self) -> None:
         """Read the annotations into the cache, in one process."""

@@ -15,6 +15,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from uniemo.batch import Batch
 from uniemo.errors import UserError
+from uniemo.processes import in_group
 
 
 class Stream(IntEnum):
@@ -83,7 +84,7 @@ class EpochSampler(DistributedSampler[Draw]):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        parallel = dist.is_available() and dist.is_initialized()
+        parallel = in_group()
         if rank is None:
             rank = dist.get_rank() if parallel else 0
         if world_size is None:

@@ -44,6 +44,28 @@ def test_the_paper_scale_file_trains_on_files_in_the_true_formats(tiny_files, tm
     assert str(Path("runs/emoset/joint/best.ckpt")) in done.stdout
 
 
+@pytest.mark.parametrize("accelerator", ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
+def test_half_precision_trains_with_recomputed_activations(
+    tiny_files, tmp_path, accelerator, request
+):
+    if accelerator == "gpu":
+        request.getfixturevalue("gpu")
+    overrides = settings(
+        tiny_files,
+        **{
+            "model.understanding_epochs": 1,
+            "model.diffusion.dtype": "bfloat16",
+            "model.optimizer.gradient_checkpointing": "true",
+            "trainer.max_epochs": 2,
+            "trainer.precision": "bf16-mixed",
+            "trainer.accelerator": accelerator,
+        },
+    )
+    done = run("fit", "-c", str(ROOT / "experiments/emoset.yaml"), *overrides, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs/emoset/joint/samples.png").is_file()
+
+
 CURVES = "curves/version_0/metrics.csv"
 
 

@@ -369,3 +369,28 @@ STABLE_DIFFUSION_15 = {
     },
     "scheduler": {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"},
 }
+
+
+@pytest.mark.gpu
+def test_the_gpu_computes_the_same_losses_and_gradients(module, gpu):
+    module.eval()
+
+    def compute(device: torch.device) -> tuple[Tensor, Tensor]:
+        module.to(device).zero_grad()
+        batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in make_batch().items()}
+        losses = torch.stack(list(joint_losses(module, batch).values()))
+        losses.sum().backward()
+        return losses.detach().cpu(), module.chain.scene_queries.tokens.grad.cpu()
+
+    (losses, gradient), (found, other) = compute(torch.device("cpu")), compute(gpu)
+    torch.testing.assert_close(found, losses, rtol=1e-3, atol=1e-4)
+    assert (other - gradient).norm() < 1e-2 * gradient.norm()
+
+
+@pytest.mark.gpu
+def test_the_gpu_paints_the_same_pictures(module, gpu):
+    fill_space(module)
+    emotion, index = torch.arange(8), torch.zeros(8, dtype=torch.long)
+    expected, _ = module.generate(emotion, index)
+    found, _ = module.to(gpu).generate(emotion, index)
+    assert (found.cpu() - expected).abs().mean() < 0.5 / 255

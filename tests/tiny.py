@@ -11,9 +11,11 @@ from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
 from PIL import Image
 from safetensors.torch import save_file
 from tokenizers.pre_tokenizers import ByteLevel
+from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from uniemo.emotions import EMOTIONS
+from uniemo.fusion import AttributeBase
 
 # --- EmoSet's layout: every oddity that the real one has -----------------------------------------
 
@@ -174,3 +176,13 @@ def write_clip(folder: Path) -> Path:
     config = {"model_cfg": CLIP, "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     return folder
+
+
+# --- An attribute base ----------------------------------------------------------------------------
+
+
+def filled_base(text: Tensor, emotion: Tensor, names: Tensor, support: int) -> AttributeBase:
+    """Return a base that has seen these annotations."""
+    base = AttributeBase(*text.shape)
+    base.fill(text, emotion, names, support)
+    return base

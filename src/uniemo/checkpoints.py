@@ -7,7 +7,7 @@ from typing import Any, Self
 import lightning
 import torch
 
-from uniemo.errors import UserError
+from uniemo.errors import UserError, first_line
 from uniemo.settings import Settings
 
 
@@ -23,8 +23,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle and torch raise a dozen kinds
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"checkpoint {path} cannot be read ({first}); give another") from error
+        raise UserError(
+            f"checkpoint {path} cannot be read ({first_line(error)}); give another"
+        ) from error
     if not isinstance(checkpoint, dict) or "names" not in checkpoint:
         raise UserError(f"{path} is no checkpoint of UniEmo; give one that training wrote")
     return checkpoint

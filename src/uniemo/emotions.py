@@ -23,20 +23,3 @@ POSITIVE: Final = 0
 NEGATIVE: Final = 1
 POLARITY: Final = (POSITIVE,) * 4 + (NEGATIVE,) * 4
 """Polarity (``POSITIVE`` or ``NEGATIVE``) of each emotion index: the 2-class task."""
-
-
-def emotion_index(name: str) -> int:
-    """Return the label index of an emotion name.
-
-    Args:
-        name: One of :data:`EMOTIONS`, in any case.
-
-    Raises:
-        ValueError: If the name is none of the eight.
-    """
-    try:
-        return EMOTIONS.index(name.lower())
-    except ValueError:
-        raise ValueError(
-            f"emotion {name!r} is unknown; choose one of {', '.join(EMOTIONS)}"
-        ) from None

@@ -380,6 +380,8 @@ class UniEmo(Painting, Restorable):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return L_U or L_joint of a batch; log every part."""
+        if self.rates.gradient_checkpointing:  # what is computed again must take the same kernel
+            return self._training_loss(batch)
         with training_attention(self.device, self.longest_sequence):
             return self._training_loss(batch)
 

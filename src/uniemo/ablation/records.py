@@ -13,7 +13,6 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -24,7 +23,7 @@ from uniemo.ablation.plan import Trial
 from uniemo.curriculum.keep import LAST
 from uniemo.curriculum.painting import write_json
 from uniemo.experiment import Experiment, essential
-from uniemo.sources import resolve
+from uniemo.sources import weights_digest
 
 Numbers = Mapping[str, float | None]
 """Measures of a run by name; None where there is nothing to measure."""
@@ -157,21 +156,6 @@ def settings_of(experiment: Experiment, *groups: str, **more: Any) -> Any:
     chosen = essential({name: config[name] for name in groups})
     chosen |= {"seed": experiment.seed, "weights": weights, **more}
     return json.loads(json.dumps(chosen, default=str))
-
-
-@cache
-def weights_digest(source: str) -> str:
-    """Name what lies in a local source by all its bytes; a hub's id or tag is its own name."""
-    root = Path(resolve(source).removeprefix("local-dir:")).expanduser()
-    if not root.exists():
-        return source
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
-        if path.is_file():
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-            digest.update(f"{path.relative_to(root)} {content}\n".encode())
-    return digest.hexdigest()[:16]
 
 
 def read_json(path: Path) -> Any:

@@ -25,6 +25,7 @@ from uniemo.curriculum.requests import Request, build_requests, finished
 from uniemo.curriculum.settings import GenerateConfig, PoolConfig
 from uniemo.emotions import EMOTIONS
 from uniemo.fusion import Condition
+from uniemo.sources import weights_digest
 
 if TYPE_CHECKING:
     from uniemo.module import UniEmo
@@ -46,16 +47,14 @@ def plan(module: "UniEmo", config: GenerateConfig) -> list[Request]:
 def order(
     module: "UniEmo", config: GenerateConfig, checkpoint: Path, precision: str
 ) -> dict[str, Any]:
-    """Return, ready for JSON, all settings that images depend on, and a digest of the checkpoint.
-
-    The bytes of a Stable Diffusion at the same place are not looked at.
-    """
+    """Return, ready for JSON, all that images depend on: settings, and digests of all weights."""
     with checkpoint.open("rb") as file:
         weights = file_digest(file, "sha256").hexdigest()
     settings = {key: module.hparams[key] for key in ("clip", "diffusion", "model", "space")}
     asked = settings | {
         "sampling": asdict(module.sampling),
         "weights": weights,
+        "stable_diffusion": weights_digest(module.diffusion_config.source),
         "precision": precision,
         "seed": module.seed,
         "n_images": config.n_images,

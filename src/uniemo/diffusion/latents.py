@@ -6,7 +6,6 @@ latent of the mirror, so both are encoded. Ours; the public code encodes at ever
 Legend: N pictures of the split, B of a batch, c, h latent channels and side, H side of a picture.
 """
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -18,6 +17,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from uniemo.errors import UserError
+from uniemo.fingerprints import fingerprint
 
 
 def latent_fingerprint(vae: AutoencoderKL, image_size: int, dataset: str) -> str:
@@ -32,11 +32,8 @@ def latent_fingerprint(vae: AutoencoderKL, image_size: int, dataset: str) -> str
     Returns:
         32 hexadecimal digits.
     """
-    digest = hashlib.sha256(f"{vae.to_json_string()}\n{image_size}\n{dataset}\n".encode())
-    for name, weight in sorted(vae.state_dict().items()):
-        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-        digest.update(weight.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:32]
+    weights = (part for pair in sorted(vae.state_dict().items()) for part in pair)
+    return fingerprint(vae.to_json_string(), str(image_size), dataset, *weights)
 
 
 class LatentCache:

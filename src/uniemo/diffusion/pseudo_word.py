@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from uniemo.errors import UserError
+from uniemo.names import readable
 
 
 class TokenizedPrompt(NamedTuple):
@@ -110,8 +111,8 @@ class PromptEncoder:
         """
         embedding: Any = self.text_encoder.get_input_embeddings()
         table: Tensor = embedding.weight.detach()
-        readable = [name.lower().replace("_", " ").replace("/", " ") for name in names]
-        tokens = [torch.tensor(self._tokens(name), device=table.device) for name in readable]
+        texts = [readable(name) for name in names]
+        tokens = [torch.tensor(self._tokens(text), device=table.device) for text in texts]
         return torch.stack([table[ids].mean(dim=0) for ids in tokens])  # [K, W]
 
     def inject(self, words: Tensor, prompt: str | Sequence[str]) -> Tensor:

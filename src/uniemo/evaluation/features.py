@@ -3,7 +3,6 @@
 Legend: B pictures, H their side in pixels, S side the network reads, F feature width.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +14,8 @@ from torch.nn import functional as F
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from torchvision.models import ResNet50_Weights, resnet50
 
-from uniemo.errors import UserError
+from uniemo.errors import UserError, first_line
+from uniemo.fingerprints import fingerprint
 from uniemo.metrics import LPIPSEmbedding, perceptual_embedding
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -91,11 +91,8 @@ class PictureNetwork(nn.Module):
     @property
     def fingerprint(self) -> str:
         """A name for caches that changes with any weight."""
-        digest = hashlib.sha256(f"{self.name} {self.size}".encode())
-        for name, weight in sorted(self.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(weight.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-        return digest.hexdigest()[:32]
+        weights = (part for pair in sorted(self.state_dict().items()) for part in pair)
+        return fingerprint(f"{self.name} {self.size}", *weights)
 
 
 def efficientnet_lite0(size: int = 128) -> PictureNetwork:
@@ -138,18 +135,6 @@ def efficientnet_lite0(size: int = 128) -> PictureNetwork:
     )
 
 
-def efficientnet_features(image: Tensor, batch: int = 64, size: int = 128) -> Tensor:
-    """Return EfficientNet-Lite0's features [N, 1280] of pictures [N, 3, H, H] in [0, 1] or uint8.
-
-    Args:
-        image: The pictures; the network follows them to their device.
-        batch: Pictures per pass.
-        size: S.
-    """
-    network = efficientnet_lite0(size).to(image.device)
-    return torch.cat([network(part) for part in image.split(batch)])
-
-
 def clip_vit_l14() -> PictureNetwork:
     """Return OpenAI's CLIP ViT-L/14, its image features as they leave the model, F = 768.
 
@@ -160,7 +145,7 @@ def clip_vit_l14() -> PictureNetwork:
         clip = open_clip.create_model("ViT-L-14-quickgelu", pretrained="openai")
     except Exception as error:  # hub and network raise a dozen kinds
         raise UserError(
-            f"CLIP ViT-L/14 could not be loaded ({_first_line(error)}); fetch OpenAI's weights "
+            f"CLIP ViT-L/14 could not be loaded ({first_line(error)}); fetch OpenAI's weights "
             "into the hub's cache once, or choose efficientnet_lite0"
         ) from error
     visual = clip.visual
@@ -193,7 +178,7 @@ class InceptionNetwork(PictureNetwork):
             inception = NoTrainInceptionV3("inception-v3-compat", features_list=["2048"])
         except Exception as error:
             raise UserError(
-                f"Inception's weights are not to be had ({_first_line(error)}); pip install "
+                f"Inception's weights are not to be had ({first_line(error)}); pip install "
                 "torch-fidelity and go online once, or set eval.fid_features to efficientnet_lite0"
             ) from error
         name = "Inception-v3 (FID's own), resized by torch-fidelity to 299 px"
@@ -215,7 +200,7 @@ def imagenet_resnet50() -> PictureNetwork:
         network = resnet50(weights=ResNet50_Weights.IMAGENET1K_V1)
     except Exception as error:
         raise UserError(
-            f"ResNet-50's weights are not to be had ({_first_line(error)}); put "
+            f"ResNet-50's weights are not to be had ({first_line(error)}); put "
             "resnet50-0676ba61.pth into torch's hub cache, or set eval.clarity to probes"
         ) from error
     name = "ResNet-50 (ImageNet), 224 px"
@@ -253,7 +238,7 @@ def read_weights(path: str) -> dict[str, Tensor]:
     try:
         content: Any = torch.load(Path(path).expanduser(), map_location="cpu", weights_only=True)
     except Exception as error:
-        raise UserError(f"{path} cannot be read as weights ({_first_line(error)})") from error
+        raise UserError(f"{path} cannot be read as weights ({first_line(error)})") from error
     content = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
         raise UserError(f"{path} holds no weights by name; give a state dict")
@@ -311,14 +296,10 @@ class LPIPSNetwork(PictureNetwork):
             network = LearnedPerceptualImagePatchSimilarity("alex").net
         except Exception as error:
             raise UserError(
-                f"AlexNet's weights are not to be had ({_first_line(error)}); put them into "
+                f"AlexNet's weights are not to be had ({first_line(error)}); put them into "
                 "torch's hub cache, or set eval.diversity to efficientnet_lite0"
             ) from error
         half = (0.5, 0.5, 0.5)  # to [-1, 1]
         name = f"LPIPS (AlexNet), {size} px"
         super().__init__(LPIPSEmbedding(network), name, 0, size, half, half)
         self.width = self(torch.zeros(1, 3, size, size)).shape[1]
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -18,26 +18,10 @@ from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
 from uniemo.evaluation.features import (
     PictureNetwork,
-    efficientnet_features,
-    efficientnet_lite0,
     read_weights,
 )
 from uniemo.evaluation.probes import LinearProbe, fit_linear_probe
-from uniemo.evaluation.tables import FeatureTable, Library, Reconstruction, fingerprint, save_whole
-
-__all__ = [
-    "FeatureTable",
-    "Judge",
-    "Judgement",
-    "Library",
-    "LinearProbe",
-    "Reconstruction",
-    "efficientnet_features",
-    "efficientnet_lite0",
-    "fit_judge",
-    "fit_linear_probe",
-    "published_emotion_probe",
-]
+from uniemo.evaluation.tables import FeatureTable, fingerprint, save_whole
 
 
 class Judgement(NamedTuple):

@@ -3,7 +3,6 @@
 Legend: N pictures, F feature width, O object names, H side of the diffusion view.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor
 from data_modules.sampler import stratified_rows
 from uniemo.batch import Batch
 from uniemo.evaluation.features import PictureNetwork
+from uniemo.fingerprints import fingerprint
 
 
 class FeatureTable(NamedTuple):
@@ -134,18 +134,6 @@ def chosen_rows(emotion: Tensor, limit: int | None) -> Tensor:
         wanted[:] = False
         wanted[stratified_rows(emotion.numpy(), limit / len(emotion), seed=0)] = True
     return wanted
-
-
-def fingerprint(*parts: str | Tensor) -> str:
-    """Name texts and tensors by all their bytes, in 32 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for part in parts:
-        if isinstance(part, Tensor):
-            digest.update(f"{part.dtype} {list(part.shape)}".encode())
-            digest.update(part.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-        else:
-            digest.update(f"{part}\n".encode())
-    return digest.hexdigest()[:32]
 
 
 def save_whole(tensors: dict[str, Tensor], path: Path) -> None:

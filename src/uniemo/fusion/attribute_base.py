@@ -3,8 +3,6 @@
 Legend: N rows of the training split, K names, E width of CLIP's joint space, B images, C emotions.
 """
 
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -37,15 +35,6 @@ class AttributeBase(nn.Module):
         self.register_buffer("probability", torch.zeros(n_names, N_EMOTIONS))
         self.register_buffer("supported", torch.zeros(n_names, dtype=torch.bool))
         self.register_buffer("prior", torch.full((N_EMOTIONS,), 1 / N_EMOTIONS))
-
-    @classmethod
-    def from_annotations(
-        cls, text_features: Tensor, emotion: Tensor, names: Tensor, support: int
-    ) -> Self:
-        """Return a filled base; the arguments are those of :meth:`fill`."""
-        base = cls(*text_features.shape).to(text_features.device)
-        base.fill(text_features, emotion, names, support)
-        return base
 
     def fill(self, text_features: Tensor, emotion: Tensor, names: Tensor, support: int) -> None:
         """Compute p(emotion | name) and p(emotion) over the training split.

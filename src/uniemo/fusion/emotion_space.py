@@ -20,6 +20,7 @@ from torch import Generator, Tensor, distributed, nn
 from uniemo.batch import Features
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.fusion.streaming import Moments, Reservoir
+from uniemo.processes import in_group
 
 
 class EmotionSpace(nn.Module, ABC):
@@ -53,7 +54,7 @@ class EmotionSpace(nn.Module, ABC):
         """
         self._merge()
         self._fit()
-        if distributed.is_available() and distributed.is_initialized():
+        if in_group():
             for buffer in self.buffers():
                 distributed.broadcast(buffer, 0)
 

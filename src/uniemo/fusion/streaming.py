@@ -7,13 +7,10 @@ import torch
 from torch import Tensor, distributed, nn
 
 from uniemo.emotions import N_EMOTIONS
+from uniemo.processes import in_group
 
 EMPTY = 2**32
 """Priority of an empty slot: above that of any row."""
-
-
-def _in_process_group() -> bool:
-    return distributed.is_available() and distributed.is_initialized()
 
 
 class Moments(nn.Module):
@@ -55,7 +52,7 @@ class Moments(nn.Module):
 
     def synchronise(self) -> None:
         """Merge with the other processes; nothing to do without a process group."""
-        if not _in_process_group():
+        if not in_group():
             return
         count, total = self.count.clone(), self.count * self.mean
         distributed.all_reduce(self.count)
@@ -109,7 +106,7 @@ class Reservoir(nn.Module):
 
     def synchronise(self) -> None:
         """Merge with the other processes; nothing to do without a process group."""
-        if not _in_process_group():
+        if not in_group():
             return
         for label in range(N_EMOTIONS):
             rows = [torch.empty_like(self.rows[label]) for _ in range(distributed.get_world_size())]

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from uniemo.errors import UserError
+from uniemo.errors import UserError, first_line
+from uniemo.names import readable
 
 PROVIDE = (
     "give a weights file as `pretrained`, a folder as model `local-dir:/path` "
@@ -51,8 +52,7 @@ class ClipBackbone:
             raise ValueError(f"template {template!r} has no {{}} where the name goes; add one")
         if not names:
             raise ValueError("names is empty; give at least one attribute name")
-        readable = (name.lower().replace("_", " ").replace("/", " ") for name in names)
-        tokens = self.tokenizer([template.format(name) for name in readable])  # [K, L]
+        tokens = self.tokenizer([template.format(readable(name)) for name in names])  # [K, L]
         tokens = tokens.to(next(self.model.parameters()).device)
         features = [self.model.encode_text(chunk) for chunk in tokens.split(NAMES_PER_PASS)]
         return F.normalize(torch.cat(features).float(), dim=-1)  # [K, E]
@@ -89,7 +89,7 @@ def load_clip(
     except Exception as error:  # open_clip, the hub and safetensors raise a dozen kinds
         weights = f" with weights {pretrained!r}" if pretrained else ""
         raise UserError(
-            f"CLIP {model!r}{weights} could not be loaded ({_first_line(error)}); {PROVIDE}"
+            f"CLIP {model!r}{weights} could not be loaded ({first_line(error)}); {PROVIDE}"
         ) from error
     try:
         with torch.device("cpu"):
@@ -97,7 +97,7 @@ def load_clip(
             largest = int(tokenizer(["a"]).max())  # the end-of-text id is a tokenizer's largest
     except Exception as error:
         raise UserError(
-            f"the tokenizer of CLIP {model!r} could not be loaded ({_first_line(error)}); put its "
+            f"the tokenizer of CLIP {model!r} could not be loaded ({first_line(error)}); put its "
             "files (tokenizer.json or vocab.json and merges.txt, tokenizer_config.json) beside the "
             "weights"
         ) from error
@@ -145,7 +145,3 @@ def _check_names(model: str, pretrained: str | None, load_weights: bool) -> None
             f"weights {pretrained!r} were trained with{'out' if has_quick_gelu else ''} QuickGELU, "
             f"unlike CLIP {model!r}; use model {stem if has_quick_gelu else stem + '-quickgelu'!r}"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -11,6 +11,8 @@ from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_gather
 from torch.nn import functional as F
 
+from uniemo.processes import in_group
+
 LOGIT_SCALE_START = 1 / 0.07
 LOGIT_SCALE_MAX = 100.0
 
@@ -92,7 +94,7 @@ def gather(tensor: Tensor) -> Tensor:
     pass sums over processes, so a loss that every process computes on the gathered batch, averaged
     by DDP, has the gradient of one process with the whole batch.
     """
-    if not (distributed.is_available() and distributed.is_initialized()):
+    if not in_group():
         return tensor
     if tensor.requires_grad:
         return torch.cat(all_gather(tensor))
