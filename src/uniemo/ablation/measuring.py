@@ -16,13 +16,12 @@ from torch.nn import functional as F
 
 from uniemo.ablation.plan import Trial
 from uniemo.ablation.records import Numbers
-from uniemo.diffusion import SamplingConfig, StableDiffusion, latent_fingerprint
+from uniemo.diffusion import SamplingConfig, StableDiffusion
 from uniemo.evaluation.generation import nearest
-from uniemo.evaluation.judges import fit_judge, published_emotion_probe
 from uniemo.evaluation.painters import Painted, painted_by_model
-from uniemo.evaluation.tables import Library, Look, Reconstruction, diffusion_view
+from uniemo.evaluation.panel import Panel
+from uniemo.evaluation.tables import Look
 from uniemo.evaluation.understanding import frozen_clip
-from uniemo.evaluation.yardsticks import build_networks
 from uniemo.experiment import Experiment
 from uniemo.metrics import DensityCoverage, EmotionAccuracy, FrechetDistance
 from uniemo.module import UniEmo
@@ -42,33 +41,13 @@ class Yardstick:
     def __init__(
         self, experiment: Experiment, data: Any, head: StableDiffusion, clip: Look
     ) -> None:
-        config, self.device = experiment.evaluation, experiment.device
-        networks = build_networks(config, head.image_size, self.device)
-        through_vae = Reconstruction(
-            lambda image: head.decode(head.encode(image * 2 - 1)),
-            latent_fingerprint(head.vae, head.image_size, "reconstruction"),
-        )
-        view = diffusion_view(head.image_size)
-        read = Library(data, experiment.cache, self.device).tables
-        crisp = Look(networks.judge, view)
-        decoded = crisp._replace(reconstruction=through_vae)
-        some = decoded._replace(limit=config.n_reconstructed)
-        training, softened = read([crisp, some], "train")
-        distances = Look(networks.distances, view)
-        own, own_decoded, self.reference, seen = read([crisp, decoded, distances, clip], "val")
-        given = config.emotion_weights
-        self.judge = fit_judge(
-            networks.judge,
-            training.joined(softened),
-            own.joined(own_decoded),
-            len(data.scene_names),
-            experiment.cache,
-            None if given is None else published_emotion_probe(given),
-        )
-        self.distances = networks.distances
+        self.device = experiment.device
+        panel = Panel(experiment, data, head, validation=[clip])
+        self.judge, self.distances = panel.judge, panel.networks.distances
+        self.reference, seen = panel.library.tables([panel.distances, clip], "val")
         self.clip = clip.network
         self.clip_reference = F.normalize(seen.features.to(self.device), dim=1)  # [V, E]
-        self.training = F.normalize(training.features.to(self.device), dim=1)  # [N, F]
+        self.training = F.normalize(panel.training.features.to(self.device), dim=1)  # [N, F]
 
     @torch.no_grad()
     def measure(self, batches: Iterable[Painted]) -> Numbers:

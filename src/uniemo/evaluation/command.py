@@ -12,7 +12,7 @@ from rich.progress import track
 
 from uniemo.curriculum.phases import PHASES
 from uniemo.curves import read_curves
-from uniemo.diffusion import StableDiffusion, latent_fingerprint
+from uniemo.diffusion import StableDiffusion
 from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
 from uniemo.evaluation.generation import (
@@ -22,17 +22,16 @@ from uniemo.evaluation.generation import (
     judge_accuracy,
     without_nan,
 )
-from uniemo.evaluation.judges import fit_judge, published_emotion_probe
 from uniemo.evaluation.painters import ImageFolder, painted_by_model, painted_by_prompt
+from uniemo.evaluation.panel import Panel
 from uniemo.evaluation.report import Report, print_table, read_filtered
 from uniemo.evaluation.settings import Protocol
-from uniemo.evaluation.tables import Library, Look, Reconstruction, diffusion_view
+from uniemo.evaluation.tables import Library, Look
 from uniemo.evaluation.understanding import (
     evaluate_understanding,
     frozen_clip,
     linear_probe_accuracy,
 )
-from uniemo.evaluation.yardsticks import build_networks
 from uniemo.experiment import Experiment
 from uniemo.module import UniEmo
 
@@ -177,35 +176,17 @@ class Bench:
     ) -> None:
         self.experiment = experiment
         self.data = data
-        config, device = experiment.evaluation, experiment.device
-        networks = build_networks(config, head.image_size, device)
-        through_vae = Reconstruction(
-            lambda image: head.decode(head.encode(image * 2 - 1)),
-            latent_fingerprint(head.vae, head.image_size, "reconstruction"),
-        )
-        view, read = diffusion_view(head.image_size), Library(data, experiment.cache, device).tables
-        crisp = Look(networks.judge, view)
-        decoded = crisp._replace(reconstruction=through_vae)
-        some = decoded._replace(limit=config.n_reconstructed)
-        distances = Look(networks.distances, view)
-        self.training, softened, *_ = read([crisp, some, *also], "train")
-        validation, validation_decoded, *_ = read([crisp, decoded, *also], "val")
-        self.testing, self.reconstructed, self.reference, *_ = read(
-            [crisp, decoded, distances, *also], "test"
-        )
-        emotion = None
-        if config.emotion_weights is not None:
-            emotion = published_emotion_probe(config.emotion_weights)
-        judge = fit_judge(
-            networks.judge,
-            self.training.joined(softened),
-            validation.joined(validation_decoded),
-            len(data.scene_names),
-            experiment.cache,
-            emotion,
+        panel = Panel(experiment, data, head, also, also)
+        networks, self.training = panel.networks, panel.training
+        self.testing, self.reconstructed, self.reference, *_ = panel.library.tables(
+            [panel.crisp, panel.decoded, panel.distances, *also], "test"
         )
         self.yardsticks = Yardsticks(
-            judge, networks.distances, networks.semantic, networks.perceptual, networks.clarity
+            panel.judge,
+            networks.distances,
+            networks.semantic,
+            networks.perceptual,
+            networks.clarity,
         )
         self.judge_name = networks.judge_name
 
