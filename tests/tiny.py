@@ -97,7 +97,6 @@ TEXT_ENCODER = {
     "intermediate_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
-    "max_position_embeddings": TOKENS,
     "initializer_range": 0.5,
 }
 SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -134,6 +133,7 @@ def write_stable_diffusion(folder: Path, prediction_type: str = "epsilon") -> Pa
     text = CLIPTextConfig(
         **TEXT_ENCODER,
         vocab_size=n_tokens,
+        max_position_embeddings=TOKENS,
         bos_token_id=n_tokens - 2,
         eos_token_id=n_tokens - 1,
         pad_token_id=n_tokens - 1,
