@@ -74,6 +74,10 @@ def test_a_fit_goes_on_within_a_joint_epoch_beside_a_users_own_checkpoints(
                    "trainer.strategy": "auto", "trainer.precision": "32-true"}  # fmt: skip
         return UniEmoCLI(["fit", "-c", EXPERIMENT, *settings(tiny_files, **changes), *more])
 
+    older = [tmp_path / "whole/emoset/joint" / name for name in ("best.ckpt", "last.ckpt")]
+    older[0].parent.mkdir(parents=True)
+    for path in older:
+        path.write_bytes(b"of an older run")
     whole = fit("whole", "--trainer.callbacks", f"[{mine}]")
     best = torch.load(tmp_path / "whole/emoset/joint/best.ckpt", weights_only=True)["state_dict"]
     assert best["space.moments.count"].all()

@@ -1,7 +1,7 @@
 """Which checkpoints a fit keeps, where, and how a later phase finds them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -15,7 +15,27 @@ BEST = "best.ckpt"
 LAST = "last.ckpt"
 
 
-class BestCheckpoint(ModelCheckpoint):
+class PhaseCheckpoint(ModelCheckpoint):
+    """Keep one checkpoint under a name of its own, and none of an older run.
+
+    Args:
+        folder: Where it goes.
+        name: Its file's.
+        **settings: Of Lightning's ``ModelCheckpoint``.
+    """
+
+    def __init__(self, folder: Path, name: str, **settings: Any) -> None:
+        super().__init__(folder, filename=Path(name).stem, enable_version_counter=False, **settings)
+        self.path = folder / name
+
+    def on_train_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+        """Remove an older run's, unless this fit goes on from a checkpoint."""
+        super().on_train_start(trainer, module)
+        if trainer.ckpt_path is None and trainer.is_global_zero:
+            self.path.unlink(missing_ok=True)
+
+
+class BestCheckpoint(PhaseCheckpoint):
     """Keep the weights of the epoch with the highest validation accuracy as ``best.ckpt``.
 
     A fit that ends in joint epochs keeps one of those: before them the mappers are untrained.
@@ -26,19 +46,8 @@ class BestCheckpoint(ModelCheckpoint):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            folder,
-            filename=BEST.removesuffix(".ckpt"),
-            monitor="val/accuracy",
-            mode="max",
-            save_on_train_epoch_end=False,
-            enable_version_counter=False,
+            folder, BEST, monitor="val/accuracy", mode="max", save_on_train_epoch_end=False
         )
-
-    def on_train_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
-        """Remove an older run's weights, unless this fit goes on from them."""
-        super().on_train_start(trainer, module)
-        if trainer.ckpt_path is None and trainer.is_global_zero:
-            (Path(str(self.dirpath)) / BEST).unlink(missing_ok=True)
 
     def on_validation_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
         """Consider the epoch, unless it is one of a warm-up that joint epochs follow."""
@@ -48,7 +57,7 @@ class BestCheckpoint(ModelCheckpoint):
             super().on_validation_end(trainer, module)
 
 
-class LastCheckpoint(ModelCheckpoint):
+class LastCheckpoint(PhaseCheckpoint):
     """Keep the newest state as ``last.ckpt``, to go on from after an interruption.
 
     After the last epoch there is nothing to go on with: a fit that starts there would skip what is
@@ -59,13 +68,7 @@ class LastCheckpoint(ModelCheckpoint):
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(
-            folder,
-            filename=LAST.removesuffix(".ckpt"),
-            every_n_epochs=1,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
+        super().__init__(folder, LAST, every_n_epochs=1, save_on_train_epoch_end=True)
 
     def on_train_epoch_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
         """Save, unless the epoch is the last."""
