@@ -56,8 +56,7 @@ def train_denoiser(folder: Path, weights: Path, seed: int, steps: int, processes
         denoiser.save(stage, tokenizer, weights / "stable_diffusion")
 
 
-# As many steps of clip and autoencoder as version 6 of the weights had in all. No weights come from
-# the denoiser's new recipe yet.
+# As many steps as version 7 of the weights had in all.
 STAGES = {
     "clip": (train_clip, 3800),
     "autoencoder": (train_autoencoder, 5700),

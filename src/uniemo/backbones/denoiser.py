@@ -37,7 +37,7 @@ something else."""
 
 TILT = 10.0
 """Degrees that objects are turned by at most. EmoScenes turns them by up to 25; the fewer positions
-there are of a shape, the sooner a network of this size should know it (not measured yet)."""
+there are of a shape, the sooner a network of this size should know it (not measured by itself)."""
 
 MASK_WEIGHT = 3.0
 """The loss of a latent pixel weighs 1 + this x the share of it that the object covers."""
