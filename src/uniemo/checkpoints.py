@@ -12,7 +12,7 @@ from uniemo.settings import Settings
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint file of UniEmo, tensors and plain types only.
+    """Open a checkpoint file of UniEmo, tensors and plain types only; tensors are read when used.
 
     Raises:
         UserError: If it is missing, broken or another model's.
@@ -21,7 +21,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"checkpoint {path} does not exist; train first or give another path")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # zip, pickle and torch raise a dozen kinds
         raise UserError(
             f"checkpoint {path} cannot be read ({first_line(error)}); give another"

@@ -19,6 +19,9 @@ from uniemo.experiment import add_groups
 from uniemo.module import UniEmo
 from uniemo.precision import native_precision
 
+HALF_PRECISION = ("bf16-true", "16-true", "transformer-engine", "transformer-engine-float16")
+"""Lightning's names of what would convert every buffer of the model."""
+
 
 class UniEmoCLI(LightningCLI):
     """Lightning's command line around :class:`UniEmo` and any data module.
@@ -88,7 +91,7 @@ class UniEmoCLI(LightningCLI):
             UserError: If its precision would ruin what is summed in float64.
         """
         config = self._get(self.config_init, "trainer")
-        if config.get("precision") in ("bf16-true", "16-true", "transformer-engine-float16"):
+        if config.get("precision") in HALF_PRECISION:
             raise UserError(
                 f"trainer.precision {config.precision} would keep the emotion space's sums in half "
                 "precision; give bf16-mixed, and model.diffusion.dtype bfloat16 to save memory"

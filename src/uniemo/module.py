@@ -129,9 +129,11 @@ class UniEmo(Painting, Restorable):
         head = None
         if diffusion is not None:
             head = StableDiffusion(resolve(diffusion.source), diffusion.dtype)
-        start = None if start_from is None else read_checkpoint(start_from)
-        self._assemble(backbone, head, settings, start)
-        if start is not None:
+        if start_from is None:
+            self._assemble(backbone, head, settings)
+        else:
+            start = read_checkpoint(start_from)
+            self._assemble(backbone, head, settings, trained_word_width(start))
             self.restore(start)
 
     @classmethod
@@ -167,7 +169,7 @@ class UniEmo(Painting, Restorable):
         backbone: ClipBackbone,
         head: StableDiffusion | None,
         settings: Settings,
-        start: dict[str, Any] | None = None,
+        word_width: int | None = None,
     ) -> None:
         self.clip_config = settings.clip
         self.diffusion_config = settings.diffusion or DiffusionConfig()
@@ -184,9 +186,7 @@ class UniEmo(Painting, Restorable):
         feature_width, self.embedding_width = visual.proj.shape
         if head is not None:
             word_width = head.width
-        elif start is not None:
-            word_width = trained_word_width(start)
-        else:  # the width that a Stable Diffusion for this CLIP has: 768 = 768
+        elif word_width is None:  # the width that a Stable Diffusion for this CLIP has: 768 = 768
             word_width = self.embedding_width
 
         # Understanding: image -> features -> emotion.

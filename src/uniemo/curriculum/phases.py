@@ -18,12 +18,12 @@ def run_phase(phase: str, experiment: Experiment, file: str, overrides: list[str
     """Run one phase to its end: fit and test the best checkpoint, or paint and filter."""
     folder = experiment.folder
     # The phase has the last word: an override of the head must not bring it back in the third.
-    arguments = ["-c", file, *overrides, "--phase", phase, *PHASE_ARGUMENTS[phase](experiment)]
+    arguments = [*overrides, "--phase", phase, *PHASE_ARGUMENTS[phase](experiment)]
     last = folder / phase / LAST
     if (folder / phase / DONE).is_file():
         last.unlink(missing_ok=True)  # a finished phase starts anew
     if last.is_file():
-        wanted = Experiment.read(file, arguments[2:], "uniemo train")
+        wanted = Experiment.read(file, arguments, "uniemo train")
         changed = changed_setting(folder / phase, wanted)
         if changed is None:
             print(f"Going on from {last}", flush=True)
@@ -35,7 +35,7 @@ def run_phase(phase: str, experiment: Experiment, file: str, overrides: list[str
     for later in PHASES[PHASES.index(phase) + 1 :]:  # they start anew, from what this one leaves
         (folder / later / DONE).unlink(missing_ok=True)
         (folder / later / LAST).unlink(missing_ok=True)
-    cli = UniEmoCLI(["predict" if phase == "generate" else "fit", *arguments])
+    cli = UniEmoCLI(["predict" if phase == "generate" else "fit", "-c", file, *arguments])
     best = folder / phase / BEST
     if phase != "generate" and best.is_file():  # there is none after fast_dev_run
         results = cli.trainer.test(cli.model, cli.datamodule, str(best), verbose=False)[0]
