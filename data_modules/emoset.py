@@ -12,11 +12,12 @@ from data_modules.generated import GeneratedConfig, epoch_length, mixed_rows
 from data_modules.hub_copy import HubCopy
 from data_modules.layout import SPLITS, EmoSetLayout
 from data_modules.pictures import Pictures, collate, read_annotations
-from data_modules.sampler import EpochSampler, ResumableLoader, shuffled_rows, stratified_rows
+from data_modules.sampler import EpochSampler, ResumableLoader
 from data_modules.source import cache_folder, open_source
 from data_modules.views import CLIP_MEAN, CLIP_STD, Views
 from uniemo.batch import Annotations
 from uniemo.errors import UserError
+from uniemo.rows import shuffled_rows, stratified_rows
 
 _STAGE_SPLITS = {
     "fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": (), None: SPLITS,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_modules.sampler import Stream
 from uniemo.errors import UserError
+from uniemo.rows import Stream
 
 
 @dataclass

@@ -9,9 +9,10 @@ import pyarrow.compute as pc
 import torch
 from torch.utils.data import Dataset, default_collate
 
-from data_modules.sampler import Draw, Stream
+from data_modules.sampler import Draw
 from data_modules.views import Views, open_picture, unreadable
 from uniemo.batch import Annotations, Batch
+from uniemo.rows import Stream
 
 
 class Pictures(Dataset[dict[str, Any]]):

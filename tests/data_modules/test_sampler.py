@@ -7,12 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_modules.sampler import (
-    EpochSampler,
-    ResumableLoader,
-    shuffled_rows,
-    stratified_rows,
-)
+from data_modules.sampler import EpochSampler, ResumableLoader
+from uniemo.rows import shuffled_rows, stratified_rows
 
 
 def rows_of(sampler: EpochSampler, epoch: int) -> list[int]:

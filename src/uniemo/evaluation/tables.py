@@ -14,10 +14,10 @@ from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from data_modules.sampler import stratified_rows
 from uniemo.batch import Batch
 from uniemo.evaluation.features import PictureNetwork
 from uniemo.fingerprints import fingerprint
+from uniemo.rows import stratified_rows
 
 
 class FeatureTable(NamedTuple):
