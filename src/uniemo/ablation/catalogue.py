@@ -53,13 +53,22 @@ PAINTED = (
     Measure("nearest_cosine", "cosine to nearest training picture"),
 )
 
+POOL = (
+    TEST,
+    VALIDATION,
+    Measure("emo_a", "pool's Emo-A, %", 100, 1),
+    Measure("kept", "pictures", digits=0, compared=False),
+    Measure("coverage", "coverage", compared=False),
+)
+
 GROUPS = (
     Group(
         "feedback",
         "Feedback: does generated data help understanding?",
         "All arms finetune the same joint checkpoint for the same number of steps, with the same "
         "number of further draws per epoch. They differ in what is drawn. Coverage is the share of "
-        "validation pictures that the pool covers in frozen CLIP's features. CLIP's zero-shot "
+        "validation pictures that the pool covers in frozen CLIP's features; the pool's Emo-A is "
+        "by the evaluation's judge, which no filter asks. CLIP's zero-shot "
         "probability means little where CLIP was trained without emotion words, as the embedded "
         "small one was.",
         {
@@ -74,12 +83,23 @@ GROUPS = (
         },
         "none",
         "test/accuracy",
-        (
-            TEST,
-            VALIDATION,
-            Measure("kept", "pictures", digits=0, compared=False),
-            Measure("coverage", "coverage", compared=False),
-        ),
+        POOL,
+    ),
+    Group(
+        "published",
+        "Does the filter pay where there is more to refuse?",
+        "The same study on a worse pool: the one that the published emotion space (`diagonal`) "
+        "paints, of one draw, with the same weights.",
+        {
+            "none": "no generated data, as above",
+            "unfiltered": "all candidates, twice as many as a filter may keep",
+            "random": "a random subset of the budget's size",
+            "top_k": "the most confident by the verifier",
+            "ours": "the whole filter",
+        },
+        "random",
+        "test/accuracy",
+        POOL,
     ),
     Group(
         "spaces",
@@ -127,6 +147,7 @@ GROUPS = (
             "scene_only": "scene queries alone",
             "object_only": "object queries alone",
             "feature_alone": "the emotion read from fe alone, as published",
+            "neither": "the emotion read from fe alone, and no expert queries",
             "one": "both coefficients 1",
             "zero": "both coefficients 0",
             "public": "retrieval as in the public code",
@@ -135,7 +156,12 @@ GROUPS = (
         },
         "default",
         "test/accuracy",
-        (TEST, Measure("val/theta", "L(theta)", digits=4), EMO_A),
+        (
+            TEST,
+            Measure("val/theta", "L(theta)", digits=4),
+            EMO_A,
+            Measure("emo_a_one_draw", "Emo-A of one draw, %", 100, 1),
+        ),
     ),
     Group(
         "generation",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from uniemo.ablation import draws, feedback, generation, spaces, structure
+from uniemo.ablation import draws, feedback, generation, published, spaces, structure
 from uniemo.ablation.page import Study, beside, command_line, write_page
 from uniemo.ablation.plan import PROFILES, PROGRAM, Trial, build_trials
 from uniemo.ablation.records import Arm
@@ -15,6 +15,7 @@ from uniemo.errors import UserError
 
 MODULES = {
     "feedback": feedback,
+    "published": published,
     "spaces": spaces,
     "draws": draws,
     "structure": structure,

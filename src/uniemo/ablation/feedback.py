@@ -4,7 +4,10 @@ All arms finetune the same joint checkpoint for the same number of steps, with t
 further draws in every epoch; they differ in what is drawn.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+
+from torch import Tensor
 
 from uniemo.ablation import pools
 from uniemo.ablation.plan import Trial
@@ -26,21 +29,26 @@ ARMS = ("none", "unfiltered", "random", "top_k", "clip_probable", "realism", "ou
 REAL = ("none", "more_real")
 
 
-def records(trial: Trial) -> dict[str, Arm]:
-    """Return the arms of a trial."""
+def records(trial: Trial, group: str = "feedback", names: Sequence[str] = ARMS) -> dict[str, Arm]:
+    """Return the arms of a trial, by their names in a group."""
     groups = ("model", "data", "trainer", "generate", "finetune")
     arms = {}
-    for arm in ARMS:
+    for arm in names:
         read = arm == "more_real" and trial.fraction == 1  # else the rest of the split is at hand
         further = trial.more_real if read else None
         settings = settings_of(trial.experiment, *groups, arm=arm, more_real=further)
-        arms[arm] = Arm.of(trial, f"feedback/{arm}", settings)
+        arms[arm] = Arm.of(trial, f"{group}/{arm}", settings)
     return arms
 
 
 def run(trial: Trial, pending: dict[str, Arm]) -> None:
     """Run some arms of a trial."""
-    checkpoint, experiment = joint(trial), trial.experiment
+    finetune(trial, joint(trial), pending)
+
+
+def finetune(trial: Trial, checkpoint: Path, pending: dict[str, Arm]) -> None:
+    """Paint with a joint checkpoint, filter and finetune it as each arm does."""
+    experiment = trial.experiment
     # Beside the phase's own folder, which it clears as it sees fit.
     asked = settings_of(experiment, "model", "data", "trainer", "generate")
     painted = Record(trial.folder / "candidates", asked)
@@ -50,6 +58,7 @@ def run(trial: Trial, pending: dict[str, Arm]) -> None:
     looked = pools.look(trial, checkpoint)
     candidates, reference = looked.examined.candidates, looked.examined.reference
     scores = score(candidates, reference, experiment.generate.filter)
+    evokes = pools.judged(trial, looked)
     for arm, record in pending.items():
         pool = record.folder / "pool"
         if arm in REAL:
@@ -59,13 +68,13 @@ def run(trial: Trial, pending: dict[str, Arm]) -> None:
                 arm, candidates, reference, experiment.generate.filter, scores, trial.seed
             )
             pools.write_generated(looked, selection, pool)
-            numbers = pool_numbers(looked, candidates, selection, experiment.generate.filter)
+            numbers = pool_numbers(looked, selection, evokes, experiment.generate.filter)
         if numbers["kept"]:
             arguments = ["--finetune.root", str(pool)]
             if arm in REAL:  # real pictures weigh 1, wherever they are drawn from
                 arguments += ["--finetune.weight", "1"]
             finetuning = finetune_arguments(trial.read(*arguments))
-            numbers = {**numbers, **fit(trial, f"feedback/{arm}", finetuning)}
+            numbers = {**numbers, **fit(trial, record.name, finetuning)}
         record.finish(numbers)
 
 
@@ -105,12 +114,21 @@ def filtered(
 
 
 def pool_numbers(
-    looked: pools.Looked, candidates: Candidates, selection: Selection, config: FilterConfig
+    looked: pools.Looked, selection: Selection, evokes: Tensor, config: FilterConfig
 ) -> Numbers:
-    """Measure what a filter kept."""
-    features, emotion = candidates.features[selection.kept], candidates.target[selection.kept]
+    """Measure what a filter kept.
+
+    Args:
+        looked: The candidates.
+        selection: What was kept of them.
+        evokes: Whether the judge sees a candidate's target in it [N] bool.
+        config: The filter's settings.
+    """
+    candidates, kept = looked.examined.candidates, selection.kept
+    features, emotion = candidates.features[kept], candidates.target[kept]
     share = pools.validation_coverage(features, emotion, looked.validation, config.neighbours)
-    return {"kept": float(len(features)), "coverage": share}
+    accuracy = evokes[kept].float().mean().item()
+    return {"kept": float(len(features)), "coverage": share, "emo_a": accuracy}
 
 
 def write_real_pool(trial: Trial, looked: pools.Looked, arm: str, folder: Path) -> Numbers:

@@ -53,7 +53,7 @@ PROFILES = {
         "full",
         (0, 1, 2),
         (Scale(0.1, 0.3, 0.2), Scale(1.0, 1.0, 1.0)),
-        ("feedback", "spaces", "draws", "structure", "generation"),
+        ("feedback", "published", "spaces", "draws", "structure", "generation"),
         100,
         32,
     ),

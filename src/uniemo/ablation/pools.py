@@ -19,7 +19,8 @@ from uniemo.curriculum.painting import plan, read_painted, write_json
 from uniemo.curriculum.selecting import Examined, Eye, examine, write_pool
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.errors import UserError
-from uniemo.evaluation.painters import BASELINE_PROMPT
+from uniemo.evaluation.painters import BASELINE_PROMPT, read_picture
+from uniemo.evaluation.panel import Panel
 from uniemo.evaluation.tables import FeatureTable
 from uniemo.filtering import Selection, ball_radii, coverage, unit
 from uniemo.module import UniEmo
@@ -70,6 +71,21 @@ def zero_shot(module: UniEmo, features: Tensor, target: Tensor) -> Tensor:
     text = clip.encode_names(EMOTIONS, BASELINE_PROMPT)  # [C, E]
     logits = clip.model.logit_scale.exp().detach() * unit(features) @ text.T  # [N, C]
     return logits.softmax(dim=1).gather(1, target[:, None])[:, 0]
+
+
+def judged(trial: Trial, looked: Looked) -> Tensor:
+    """Return whether the evaluation's judge sees each image's target in it, [N] bool."""
+    head, device = looked.module.diffusion, looked.eye.device
+    data = trial.experiment.data(looked.module.clip_view, head.image_size)
+    judge = Panel(trial.experiment, data, head).judge
+    paths = [Path(path) for path in looked.painted["image"].to_pylist()]
+    size = trial.experiment.evaluation.batch_size
+    seen = []
+    for start in range(0, len(paths), size):
+        pictures = [read_picture(path, head.image_size) for path in paths[start : start + size]]
+        with torch.inference_mode():
+            seen.append(judge(torch.stack(pictures).to(device)).emotion.argmax(1).cpu())
+    return torch.cat(seen) == looked.examined.candidates.target
 
 
 def write_generated(looked: Looked, selection: Selection, folder: Path) -> None:

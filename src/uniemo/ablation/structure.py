@@ -1,6 +1,7 @@
 """What is each part good for? Joint trainings with one setting changed each."""
 
 import gc
+from dataclasses import replace
 
 from uniemo.ablation.measuring import Easel
 from uniemo.ablation.plan import Trial
@@ -15,6 +16,7 @@ CHANGES = {
     "scene_only": {"model.model.queries": "scene"},
     "object_only": {"model.model.queries": "object"},
     "feature_alone": {"model.model.evidence": "false"},
+    "neither": {"model.model.evidence": "false", "model.model.queries": "none"},
     "one": {"model.model.coefficients": "one"},
     "zero": {"model.model.coefficients": "zero"},
     "public": {"model.model.coefficients": "public"},
@@ -68,7 +70,8 @@ def train(trial: Trial, arm: str, easel: Easel) -> Numbers:
         checkpoint = record.folder / BEST
     if arm != "understanding_alone":
         module = UniEmo.from_checkpoint(checkpoint).to(easel.experiment.device)
-        numbers = {**numbers, **easel.measure(module)}
+        one = easel.measure(module, replace(easel.experiment.sampling, draws=1))
+        numbers = {**numbers, **easel.measure(module), "emo_a_one_draw": one["emo_a"]}
         del module
         gc.collect()
     return record.finish(numbers)
