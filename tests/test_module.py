@@ -11,13 +11,15 @@ from torch import Tensor
 from tests.tiny import SCHEDULE, TEXT_ENCODER, UNET, VAE
 from uniemo.batch import Annotations, Batch
 from uniemo.checkpoints import read_checkpoint
+from uniemo.curriculum.requests import Request
 from uniemo.diffusion import SamplingConfig, StableDiffusion
 from uniemo.errors import UserError
 from uniemo.module import UniEmo
-from uniemo.optimisation import stage_rate, trained_parameters
+from uniemo.optimisation import parameter_groups, stage_rate, trained_parameters
 from uniemo.settings import (
     ClipConfig,
     DiffusionConfig,
+    LossWeights,
     ModelConfig,
     OptimizerConfig,
     StageRates,
@@ -235,6 +237,67 @@ def test_a_picture_without_scene_adds_nothing_to_the_scene_loss(module):
     torch.testing.assert_close(all_eight, first_six)
     batch["scene"][:] = -1
     assert module.understanding_losses(module.read(batch["clip_image"]), batch)["scene"] == 0
+
+
+def test_chunks_of_a_batch_change_neither_theta_nor_its_gradients(module):
+    def compute(at_once: int) -> tuple[Tensor, Tensor]:
+        module.zero_grad()
+        module.diffusion_config = DiffusionConfig(images_at_once=at_once)
+        losses = theta(module, make_batch())
+        losses.mean().backward()
+        return losses.detach(), module.chain.object_queries.tokens.grad.clone()
+
+    (whole, gradient), (found, other) = compute(8), compute(3)
+    torch.testing.assert_close(found, whole, rtol=1e-5, atol=1e-6)
+    assert gradient.any()
+    torch.testing.assert_close(other, gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_a_generated_picture_counts_by_its_weight(module):
+    module.eval()
+    batch = make_batch()
+    batch["generated"][2:5] = True
+    reading = module.read(batch["clip_image"])
+
+    def losses(weight: float) -> Tensor:
+        module.weights = LossWeights(generated=weight)
+        return torch.stack(list(module.understanding_losses(reading, batch).values()))
+
+    none, some, full = losses(0.0), losses(0.3), losses(1.0)
+    assert (full > none).all()
+    torch.testing.assert_close(some, none + 0.3 * (full - none))
+
+
+def test_an_epoch_trains_the_groups_that_its_rates_name(module, tiny_files):
+    joint = UniEmo.from_parts(load_clip(f"local-dir:{tiny_files['clip']}"), module.head)
+    refresh = UniEmo.from_parts(load_clip(f"local-dir:{tiny_files['clip']}"), None)
+    for model, stage in ((joint, "joint"), (refresh, "refresh")):
+        assert model.stage == stage
+        model.on_train_epoch_start()
+        rates = getattr(OptimizerConfig(), stage)
+        moved = {group for group, _, p in trained_parameters(model) if p.requires_grad}
+        assert moved == {group for group, rate in vars(rates).items() if rate > 0}
+    assert moved == {"heads"}  # the third phase's end, as published settings have it
+
+
+def test_weights_that_multiply_features_decay_and_others_do_not(module):
+    stages = OptimizerConfig().understanding, OptimizerConfig().joint
+    groups = parameter_groups(module, OptimizerConfig(weight_decay=0.1), stages)
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    for name, parameter in module.named_parameters():
+        if id(parameter) in decay and not name.startswith("chain.visual."):
+            matrix = name.endswith("weight") and parameter.ndim > 1
+            assert decay[id(parameter)] == (0.1 if matrix else 0.0), name
+
+
+def test_predicting_obeys_the_guidance_and_the_steps_of_a_request(module, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "generate", lambda *given: asked.append(given))
+    two = torch.tensor([2])
+    module.predict_step(Request(0, two, two, guidance_scale=5.0, num_inference_steps=7))
+    (emotion, index, sampling) = asked[0]
+    assert (sampling.guidance_scale, sampling.num_inference_steps) == (5.0, 7)
+    assert sampling.scheduler == module.sampling.scheduler
 
 
 def test_image_k_does_not_depend_on_its_batch(module):

@@ -21,7 +21,7 @@ from uniemo.sources import resolve
 
 # Where work is done and kept, not what it is; and what the model itself tells the data.
 IRRELEVANT = {"cache", "cache_dir", "num_workers", "clip_size", "clip_mean", "clip_std"}
-IRRELEVANT |= {"diffusion_size", "crop_epochs", "seed"}
+IRRELEVANT |= {"diffusion_size", "crop_epochs", "seed", "images_at_once"}
 
 
 def essential(content: Any) -> Any:

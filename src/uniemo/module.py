@@ -12,6 +12,7 @@ import lightning
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from uniemo.attention import training_attention
 from uniemo.batch import Annotations, Batch, Features
@@ -20,9 +21,11 @@ from uniemo.curriculum.passes import EmotionSpacePass, LatentPass
 from uniemo.curriculum.report import SampleGrid
 from uniemo.diffusion import (
     LatentCache,
+    NoiseDraw,
     SamplingConfig,
     StableDiffusion,
     draw_noise,
+    in_chunks,
     noise_prediction_loss,
 )
 from uniemo.errors import UserError
@@ -248,19 +251,22 @@ class UniEmo(Painting, Restorable):
     def understanding_losses(self, reading: Reading, batch: Batch) -> dict[str, Tensor]:
         """Return L_S, L_O (over the batches of all processes) and L_Cls."""
         scene_names = name_positives(batch["scene"], len(self.scene_names))  # [B, S]
-        weight = torch.where(batch["generated"], self.weights.generated, 1.0)
+        weight = torch.where(batch["generated"], self.weights.generated, 1.0)  # [B]
+        all_weights = gather(weight)
         return {
             "scene": attribute_contrastive_loss(
                 gather(reading.scene),
                 self.scene_base.text_features,
                 gather(scene_names),
                 self.scene_scale(),
+                all_weights,
             ),
             "object": attribute_contrastive_loss(
                 gather(reading.object),
                 self.object_base.text_features,
                 gather(batch["objects"]),
                 self.object_scale(),
+                all_weights,
             ),
             "emotion": emotion_classification_loss(reading.logits, batch["emotion"], weight),
         }
@@ -337,10 +343,15 @@ class UniEmo(Painting, Restorable):
                 depends on, so that neither batch size nor number of processes changes it.
             epoch: Number of the epoch; -1 for validation.
         """
-        head = self.diffusion
-        conditioning = head.condition(condition.word, self.diffusion_config.prompt)
+        head, config = self.diffusion, self.diffusion_config
         draw = draw_noise(head, latent, index, self.seed, epoch)
-        return noise_prediction_loss(head, latent, conditioning, draw)
+
+        def losses(words: Tensor, part: slice) -> Tensor:
+            conditioning = head.condition(words, config.prompt)
+            own = NoiseDraw(draw.noise[part], draw.timestep[part])
+            return noise_prediction_loss(head, latent[part], conditioning, own)
+
+        return in_chunks(losses, condition.word, config.images_at_once)
 
     # --- Training ------------------------------------------------------------------------------
 
@@ -355,6 +366,16 @@ class UniEmo(Painting, Restorable):
     def last_stage(self) -> Stage:
         """What the epochs after ``understanding_epochs`` train."""
         return "refresh" if self.head is None else "joint"
+
+    def on_fit_start(self) -> None:
+        """Keep DDP from sending buffers round at every step, validation's too.
+
+        They are equal on all ranks already, and ranks may have unequal numbers of validation
+        batches: the one with more would wait for the others.
+        """
+        wrapped = self.trainer.strategy.model
+        if isinstance(wrapped, DistributedDataParallel):
+            wrapped.broadcast_buffers = False
 
     def on_train_start(self) -> None:
         """Freeze what the stage's rates freeze, also where a fit goes on within an epoch."""

@@ -65,6 +65,21 @@ class DiffusionConfig:
     prompt: str = "a *"
     """The prompt; its ``*`` is the pseudo-word (the public code's wording is not known; ours)."""
 
+    images_at_once: int = 16
+    """Images whose noise-prediction losses are computed at once; of a greater batch only so many
+    are in the memory together, 0.7 GB each at paper scale. No result depends on it."""
+
+    def __post_init__(self) -> None:
+        """Check the number.
+
+        Raises:
+            UserError: If it is below 1.
+        """
+        if self.images_at_once < 1:
+            raise UserError(
+                f"model.diffusion.images_at_once is {self.images_at_once}; give at least 1"
+            )
+
 
 @dataclass
 class ModelConfig:
@@ -178,7 +193,7 @@ class LossWeights:
     (ours; the published training starts the mappers anywhere)."""
 
     generated: float = 1.0
-    """Weight of a generated picture in L_Cls, a real one having 1 (third phase; ours)."""
+    """Weight of a generated picture in L_U, a real one having 1 (third phase; ours)."""
 
 
 @dataclass

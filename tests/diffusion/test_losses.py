@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from uniemo.diffusion import NoiseDraw, StableDiffusion, draw_noise, noise_prediction_loss
+from uniemo.diffusion import (
+    NoiseDraw,
+    StableDiffusion,
+    draw_noise,
+    in_chunks,
+    noise_prediction_loss,
+)
 
 
 @pytest.fixture(params=["head", "velocity_head"])
@@ -46,6 +52,32 @@ def test_batch_of_8_equals_the_mean_of_eight_batches_of_1(any_head: StableDiffus
     whole_gradient, single_gradient = (torch.autograd.grad(x, words)[0] for x in (whole, single))
     assert whole_gradient.abs().max() > 0
     torch.testing.assert_close(whole_gradient, single_gradient, rtol=1e-3, atol=1e-7)
+
+
+def test_chunks_change_neither_losses_nor_gradients(head: StableDiffusion) -> None:
+    latents, words = torch.randn(7, 4, 4, 4), torch.randn(7, 16, requires_grad=True)
+    draw = draw_noise(head, latents, torch.arange(7), seed=2, epoch=0)
+    weight = torch.rand(7)
+    sizes: list[int] = []
+
+    def losses(own: torch.Tensor, part: slice) -> torch.Tensor:
+        sizes.append(len(own))
+        one_draw = NoiseDraw(draw.noise[part], draw.timestep[part])
+        return noise_prediction_loss(head, latents[part], head.condition(own, "a *"), one_draw)
+
+    def compute(size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        found = in_chunks(losses, 2 * words, size)
+        return found.detach(), torch.autograd.grad((weight * found).sum(), words)[0]
+
+    (whole, gradient), (found, other) = compute(7), compute(3)
+    assert sizes == [7, 3, 3, 1]
+    torch.testing.assert_close(found, whole, rtol=1e-5, atol=1e-6)
+    assert gradient.abs().max() > 0
+    torch.testing.assert_close(other, gradient, rtol=1e-3, atol=1e-7)
+    with torch.no_grad():
+        without = in_chunks(losses, words, 3)
+    assert not without.requires_grad
+    torch.testing.assert_close(without, losses(words, slice(0, 7)).detach())
 
 
 def test_draw_depends_on_seed_epoch_and_row_alone(head: StableDiffusion) -> None:

@@ -49,6 +49,23 @@ def test_contrastive_loss_equals_brute_force(seed, n_images, n_names, density):
     np.testing.assert_allclose(loss, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_each_image_counts_by_its_weight():
+    projected, text = unit(5, 6), unit(4, 6, seed=1)
+    positives = torch.tensor([[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1], [1, 0, 0, 0]])
+
+    def loss(*weight: float):
+        return attribute_contrastive_loss(
+            projected, text, positives.bool(), SCALE, torch.tensor(weight)
+        )
+
+    plain = attribute_contrastive_loss(projected, text, positives.bool(), SCALE)
+    torch.testing.assert_close(loss(1, 1, 1, 1, 1), plain)
+    apart = [loss(*torch.eye(5)[i].tolist()) for i in range(5)]
+    torch.testing.assert_close(loss(1, 0.5, 3, 0, 2), apart[0] + 0.5 * apart[1] + 2 * apart[4])
+    assert apart[1] > 0
+    assert apart[2] == 0  # it has no name
+
+
 def test_with_one_distinct_name_each_it_is_clips_loss():
     projected, text = unit(4, 6), unit(9, 6, seed=1)
     name = torch.tensor([7, 0, 3, 5])

@@ -46,7 +46,12 @@ class BestCheckpoint(PhaseCheckpoint):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            folder, BEST, monitor="val/accuracy", mode="max", save_on_train_epoch_end=False
+            folder,
+            BEST,
+            monitor="val/accuracy",
+            mode="max",
+            save_on_train_epoch_end=False,
+            save_weights_only=True,  # what a fit goes on from is the last one
         )
 
     def on_validation_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]

@@ -5,6 +5,7 @@ Legend: B images of a batch.
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from hashlib import file_digest
 from pathlib import Path
@@ -109,6 +110,10 @@ class ImageWriter(BasePredictionWriter):
         """Leave the line as it is."""
         self.progress.stop()
 
+    def _write_picture(self, path: str, picture: Tensor) -> None:
+        """Write one picture [3, H, H] uint8."""
+        write_whole(self.folder / path, encode_png(picture).numpy().tobytes())
+
     def write_on_batch_end(
         self,
         trainer: Trainer,
@@ -124,8 +129,8 @@ class ImageWriter(BasePredictionWriter):
         grey = (image * 255).round().to(torch.uint8).cpu()  # [B, 3, H, H]
         emotion, index = batch.emotion.tolist(), batch.image_index.tolist()
         paths = [image_path(*pair) for pair in zip(emotion, index, strict=True)]
-        for path, picture in zip(paths, grey, strict=True):
-            write_whole(self.folder / path, encode_png(picture).numpy().tobytes())
+        with ThreadPoolExecutor() as threads:  # the pictures are all there before the table is
+            list(threads.map(self._write_picture, paths, grey))
         rows = {
             "image": paths,
             "target": emotion,

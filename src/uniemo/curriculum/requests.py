@@ -86,6 +86,8 @@ class Requests(lightning.LightningDataModule):
         self.requests = requests
         self.folder = folder
         self.prepare_data_per_node = False
+        # A rank that has painted its share waits for the others.
+        self.allow_zero_length_dataloader_with_multiple_devices = True
         self.clear = clear
 
     def prepare_data(self) -> None:

@@ -81,7 +81,7 @@ class FinetuneConfig:
     """Generated images per real one in each epoch."""
 
     weight: float = 1.0
-    """Weight of a generated image in L_Cls, a real one having 1."""
+    """Weight of a generated image in L_U, a real one having 1."""
 
     epochs: int = 2
     """Epochs on real and generated images."""

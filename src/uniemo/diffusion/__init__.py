@@ -1,7 +1,7 @@
 """Pseudo-word to noise-prediction loss or images: the frozen latent-diffusion head."""
 
 from uniemo.diffusion.latents import LatentCache, latent_fingerprint
-from uniemo.diffusion.losses import NoiseDraw, draw_noise, noise_prediction_loss
+from uniemo.diffusion.losses import NoiseDraw, draw_noise, in_chunks, noise_prediction_loss
 from uniemo.diffusion.sampler import SamplingConfig, image_generator, sample
 from uniemo.diffusion.stable_diffusion import StableDiffusion
 
@@ -12,6 +12,7 @@ __all__ = [
     "StableDiffusion",
     "draw_noise",
     "image_generator",
+    "in_chunks",
     "latent_fingerprint",
     "noise_prediction_loss",
     "sample",

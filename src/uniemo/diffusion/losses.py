@@ -10,10 +10,12 @@ With alpha-bar of the head's noise schedule, x a scaled latent and e Gaussian no
 Legend: B images, c, h latent channels and side, T tokens of a prompt, W width of the text encoder.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from uniemo.diffusion.stable_diffusion import StableDiffusion
 
@@ -72,3 +74,51 @@ def noise_prediction_loss(
         target = draw.noise
     prediction = head.predict(noisy, draw.timestep, conditioning)  # [B, c, h, h]
     return (prediction - target).square().mean(dim=(1, 2, 3))  # [B]
+
+
+def in_chunks(losses: Callable[[Tensor, slice], Tensor], words: Tensor, size: int) -> Tensor:
+    """Compute losses of images a few at a time, their gradients at once (ours).
+
+    The head is frozen, so all that a backward pass wants of it is the words' gradient. With that
+    taken along with the loss, activations live for ``size`` images alone, and no step is computed
+    twice. The result is differentiable once.
+
+    Args:
+        losses: From the words [b, W] of some images, and which images those are, to the loss of
+            each [b], which must depend on its own word alone.
+        words: Words of all images [B, W].
+        size: Images at a time.
+
+    Returns:
+        The loss of each image [B].
+    """
+    if len(words) <= size:
+        return losses(words, slice(0, len(words)))
+    return _InChunks.apply(words, losses, size)
+
+
+class _InChunks(torch.autograd.Function):
+    """See :func:`in_chunks`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, words: Tensor, losses: Callable[[Tensor, slice], Tensor], size: int
+    ) -> Tensor:
+        wanted = ctx.needs_input_grad[0]
+        values, gradients = [], []
+        for start in range(0, len(words), size):
+            part = slice(start, start + size)
+            own = words[part].detach().requires_grad_(wanted)
+            with torch.set_grad_enabled(wanted):
+                value = losses(own, part)  # [b]
+                if wanted:
+                    gradients += torch.autograd.grad(value.sum(), own)
+            values.append(value.detach())
+        if wanted:
+            ctx.save_for_backward(torch.cat(gradients))  # [B, W]
+        return torch.cat(values)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        return gradient[:, None] * ctx.saved_tensors[0], None, None

@@ -33,7 +33,11 @@ class LogitScale(nn.Module):
 
 
 def attribute_contrastive_loss(
-    projected: Tensor, text_features: Tensor, positives: Tensor, logit_scale: Tensor
+    projected: Tensor,
+    text_features: Tensor,
+    positives: Tensor,
+    logit_scale: Tensor,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """L_S or L_O: symmetric InfoNCE between images and the names of one attribute.
 
@@ -48,6 +52,7 @@ def attribute_contrastive_loss(
         text_features: [K, E] text features of all names, unit length.
         positives: [B, K] bool, the names each image has; an image without one takes no part.
         logit_scale: Scalar that multiplies the cosines.
+        weight: [B] weight of each image, as in :func:`emotion_classification_loss`.
 
     Returns:
         The mean over annotated images; 0, with a graph, if there is none.
@@ -63,6 +68,8 @@ def attribute_contrastive_loss(
     name_to_image = F.softplus(others.logsumexp(dim=0, keepdim=True) - logits)  # [B, K]
     n_names = positives.sum(dim=1, keepdim=True).clamp(min=1)  # [B, 1]
     share = positives / n_names  # [B, K], a row sums to 1, or 0 if not annotated
+    if weight is not None:
+        share = share * weight[:, None]
     total = (share * (image_to_name + name_to_image)).sum() / 2
     return total / annotated.sum().clamp(min=1)
 
