@@ -11,9 +11,11 @@ from torch import Tensor
 from tests.tiny import SCHEDULE, TEXT_ENCODER, UNET, VAE
 from uniemo.batch import Annotations, Batch
 from uniemo.checkpoints import read_checkpoint
+from uniemo.curriculum.report import frozen_parameters
 from uniemo.curriculum.requests import Request
 from uniemo.diffusion import SamplingConfig, StableDiffusion
 from uniemo.errors import UserError
+from uniemo.experiment import Experiment
 from uniemo.module import UniEmo
 from uniemo.optimisation import parameter_groups, stage_rate, trained_parameters
 from uniemo.settings import (
@@ -163,7 +165,7 @@ def test_gradient_checkpointing_computes_the_same_gradients_twice_over(module):
 
     plain, once = gradients(), list(runs)
     settings = OptimizerConfig(gradient_checkpointing=True)
-    again = UniEmo.from_parts(module._backbone[0], module.head, optimizer=settings)
+    again = UniEmo.from_parts(module.backbone, module.head, optimizer=settings)
     assert again.chain.visual is module.chain.visual
     saving = gradients()
     assert sorted(runs) == sorted(2 * once)
@@ -290,12 +292,21 @@ def test_weights_that_multiply_features_decay_and_others_do_not(module):
             assert decay[id(parameter)] == (0.1 if matrix else 0.0), name
 
 
+def test_every_weight_is_counted_once_as_trained_or_frozen(module):
+    frozen = frozen_parameters(module)
+    trained = sum(p.numel() for *_, p in trained_parameters(module))
+    used = {id(p): p.numel() for p in (*module.parameters(), *module.backbone.model.parameters())}
+    assert trained + sum(frozen.values()) == sum(used.values())
+    text_tower = module.backbone.model.transformer.parameters()
+    assert frozen["rest of CLIP"] > sum(p.numel() for p in text_tower)
+
+
 def test_predicting_obeys_the_guidance_and_the_steps_of_a_request(module, monkeypatch):
     asked = []
     monkeypatch.setattr(module, "generate", lambda *given: asked.append(given))
     two = torch.tensor([2])
     module.predict_step(Request(0, two, two, guidance_scale=5.0, num_inference_steps=7))
-    (emotion, index, sampling) = asked[0]
+    sampling = asked[0][2]
     assert (sampling.guidance_scale, sampling.num_inference_steps) == (5.0, 7)
     assert sampling.scheduler == module.sampling.scheduler
 
@@ -390,9 +401,13 @@ def test_paper_scale_has_the_papers_widths_and_trains_what_the_paper_trains():
     A block: queries 32 x 1024; cross-attention q, k, v 3 x 1024^2 without bias and output
     1024^2 + 1024; three norms; MLP 2 x 4 x 1024^2 + 5 x 1024.
     """
+    config = Experiment.read("emoset", [], "test").config.model
+    groups = {"model": ModelConfig(**vars(config.model)),
+              "diffusion": DiffusionConfig(**vars(config.diffusion))}  # fmt: skip
     with torch.device("meta"):
-        backbone = load_clip("ViT-L-14-quickgelu", load_weights=False)
-        module = UniEmo.from_parts(backbone, StableDiffusion.from_config(**STABLE_DIFFUSION_15))
+        backbone = load_clip(config.clip.model, load_weights=False)
+        head = StableDiffusion.from_config(**STABLE_DIFFUSION_15)
+        module = UniEmo.from_parts(backbone, head, **groups)
     assert (module.chain.width, module.embedding_width, module.diffusion.width) == (1024, 768, 768)
     assert module.chain.visual.positional_embedding.shape == (257, 1024)
     assert module.longest_sequence == 64 * 64  # the U-Net's first level; CLIP's is 257 + 2 x 32
@@ -404,13 +419,51 @@ def test_paper_scale_has_the_papers_widths_and_trains_what_the_paper_trains():
     head = (d * w + w) + (w * 8 + 8)
     projection = d * w + 2 * d
     mapper = (d * d + d) + (d * w + w)
-    visual = 303_966_208 - d * w  # open_clip's own count, without proj
+    norms, attention, mlp = 2 * 2 * d, 4 * d * d + 4 * d, 2 * 4 * d * d + 5 * d
+    # Patches of 14 x 14, class token, 257 positions, norms before and after; proj is not trained.
+    visual = 24 * (norms + attention + mlp) + 3 * 14 * 14 * d + d + 257 * d + 2 * 2 * d
     assert counts == {
         "visual": visual,
         "queries": 2 * block,
         "heads": head + 2 * projection + 2,
         "mappers": 3 * mapper,
     }
+
+
+class Fused(torch.autograd.Function):
+    """Attention that keeps what the GPU's fused kernel keeps: no matrix of all pairs."""
+
+    @staticmethod
+    def forward(ctx, query, key, value):
+        out = torch.empty_like(query)
+        ctx.save_for_backward(query, key, value, out)
+        return out
+
+
+def test_an_image_keeps_the_memory_that_the_settings_name(monkeypatch):
+    """What the U-Net of Stable Diffusion 1.5 in bfloat16 keeps for the words' gradient."""
+    monkeypatch.setattr(
+        torch.nn.functional,
+        "scaled_dot_product_attention",
+        lambda q, k, v, **_: Fused.apply(q, k, v),
+    )
+    with torch.device("meta"):
+        head = StableDiffusion.from_config(**STABLE_DIFFUSION_15).to(torch.bfloat16)
+        latent, timestep = torch.zeros(2, 4, 64, 64), torch.zeros(2, dtype=torch.long)
+        states = torch.zeros(2, 77, 768, requires_grad=True)
+    weights = {p.untyped_storage()._cdata for p in head.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in weights:
+            kept[storage._cdata] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        prediction = head.unet(latent.bfloat16(), timestep, states.bfloat16()).sample
+    assert prediction.requires_grad
+    assert 0.65e9 < sum(kept.values()) / 2 < 0.8e9
 
 
 STABLE_DIFFUSION_15 = {

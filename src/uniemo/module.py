@@ -223,6 +223,11 @@ class UniEmo(Painting, Restorable):
 
         self.measurements = Measurements()
 
+    @property
+    def backbone(self) -> ClipBackbone:
+        """CLIP as it was loaded; its visual tower is part of the model, its text tower is not."""
+        return self._backbone[0]
+
     # --- Understanding -------------------------------------------------------------------------
 
     def read(self, clip_image: Tensor) -> Reading:
@@ -498,7 +503,7 @@ class UniEmo(Painting, Restorable):
                 if names:
                     words = self.head.prompts.embed_names(names)  # [K, W]
                     setattr(self, f"{kind}_words", self.fusion.standardised(words.float()))
-        backbone, support = self._backbone[0], self.model_config.support
+        backbone, support = self.backbone, self.model_config.support
         for base, names, template, positives in (
             (
                 self.scene_base,

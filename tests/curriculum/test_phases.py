@@ -15,9 +15,11 @@ import pytest
 import torch
 from PIL import Image
 from pyarrow import parquet
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_modules import EmoSetDataModule
 from tests.conftest import settings
+from uniemo.curves import read_curves
 from uniemo.emotions import EMOTIONS
 
 EXPERIMENT = str(Path(__file__).parents[2] / "experiments/emoset.yaml")
@@ -102,6 +104,19 @@ def test_every_phase_writes_what_the_next_one_needs(whole: Path):
     assert finetuned["hyper_parameters"]["start_from"].endswith("joint/best.ckpt")
 
 
+def test_logs_hold_every_loss_the_validation_and_a_picture(whole: Path):
+    events = EventAccumulator(str(whole / "joint"))
+    events.Reload()
+    assert events.Tags()["images"] == ["samples"]
+    logged = set(events.Tags()["scalars"])
+    losses = ("scene", "object", "emotion", "condition", "theta", "total")
+    assert {f"train/{name}" for name in losses} <= logged
+    assert {"val/accuracy", "val/f1_macro", "val/theta", "test/accuracy"} <= logged
+    assert {*losses, "accuracy", "f1_macro"} <= set(read_curves(whole / "joint"))
+    grid = Image.open(whole / "joint/samples.png")
+    assert grid.width == grid.height >= 8 * 8
+
+
 def test_the_manifest_tells_of_every_image_what_it_is_and_why_it_was_kept(whole: Path):
     manifest = parquet.read_table(whole / "generate/manifest.parquet").to_pylist()
     assert len(manifest) == N_IMAGES * len(EMOTIONS)
@@ -162,6 +177,18 @@ def test_a_killed_generation_ends_with_the_bytes_of_an_undisturbed_one(
     run(tiny_files, after_joint, "generate")
     assert contents(folder) == contents(whole / "generate")
     assert painted.items() <= {p: p.stat().st_mtime_ns for p in painted}.items()
+
+
+def test_a_process_whose_share_is_painted_waits_for_the_others(tiny_files, whole, after_joint):
+    folder = after_joint / "emoset/generate"
+    shutil.copytree(whole / "generate", folder)
+    lost = [1, 3, 5]  # batches of the second of two processes
+    for number in lost:
+        (folder / f"painted/{number:06d}.parquet").unlink()
+    kept = {path: path.stat().st_mtime_ns for path in folder.glob("painted/*.parquet")}
+    run(tiny_files, after_joint, "generate", **{"trainer.devices": 2, "trainer.strategy": "ddp"})
+    assert contents(folder) == contents(whole / "generate")
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
 
 
 def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(tiny_files, whole, tmp_path):

@@ -161,6 +161,7 @@ def _objectives(
 @given(seeds, st.integers(1, 15))
 @quick
 def test_covers_at_least_as_much_as_top_k(seed: int, budget: int) -> None:
+    """By the objective, whose maximum the guarantee is about; measured coverage follows it."""
     candidates, reference = clustered_pool(seed)
     selection = select(candidates, reference, replace(NO_CONSTRAINTS, budget=budget))
     # Top-k on the same eligible set: the others get the least confidence there is.

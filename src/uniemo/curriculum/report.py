@@ -45,9 +45,8 @@ class Report(Callback):
             stages = ("understanding", module.last_stage)
             when = [s for s in stages if getattr(getattr(module.rates, s), group)]
             table.add_row(f"{group} (trained: {', '.join(when) or 'never'})", f"{count:,}")
-        if module.head is not None:
-            frozen = sum(p.numel() for p in module.head.parameters())
-            table.add_row("Stable Diffusion (frozen)", f"{frozen:,}")
+        for part, count in frozen_parameters(module).items():
+            table.add_row(f"{part} (frozen)", f"{count:,}")
         Console().print(table)
         Console().print(f"Precision {trainer.precision} on {module.device}", highlight=False)
 
@@ -58,6 +57,16 @@ class Report(Callback):
                 print_paths(("Checkpoint", Path(best)))
             if module.head is not None and (self.folder / SAMPLES).is_file():
                 print_paths(("Samples", self.folder / SAMPLES))
+
+
+def frozen_parameters(module: "UniEmo") -> dict[str, int]:
+    """Count the weights that are used and that no stage trains."""
+    trained = {id(parameter) for *_, parameter in trained_parameters(module)}
+    clip = module.backbone.model.parameters()
+    counts = {"rest of CLIP": sum(p.numel() for p in clip if id(p) not in trained)}
+    if module.head is not None:
+        counts["Stable Diffusion"] = sum(p.numel() for p in module.head.parameters())
+    return counts
 
 
 class SampleGrid(Callback):
