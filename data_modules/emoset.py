@@ -179,7 +179,7 @@ class EmoSetDataModule(LightningDataModule):
             rows = partial(
                 mixed_rows,
                 len(real),
-                len(pool),
+                read_annotations(pool, len(self.object_names)).emotion.numpy(),
                 self.generated.ratio,
                 self.seed,
                 self.crop_epochs,

@@ -4,6 +4,7 @@
 ratio and the draw are ours.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,17 +38,17 @@ def epoch_length(n_real: int, ratio: float) -> int:
 
 
 def mixed_rows(
-    n_real: int, n_generated: int, ratio: float, seed: int, mixed_epochs: int, epoch: int
+    n_real: int, emotion: np.ndarray, ratio: float, seed: int, mixed_epochs: int, epoch: int
 ) -> np.ndarray:
     """Return the rows of one epoch in order: every real one once, and a draw of generated ones.
 
-    The draw is without replacement; a pool smaller than the draw is used up whole before any of its
-    pictures comes again. Later epochs, as long, draw from the real rows in place of the generated
-    ones.
+    The draw is balanced: each emotion of the pool comes equally often, or once more. It is without
+    replacement; where an emotion has too few pictures, all of them come before any comes again.
+    Later epochs, as long, draw from the real rows in place of the generated ones.
 
     Args:
         n_real: Rows 0..n_real-1 are real.
-        n_generated: Rows n_real..n_real+n_generated-1 are generated; at least 1.
+        emotion: Of the generated rows n_real..n_real+n_generated-1 [n_generated] int; at least one.
         ratio: Generated rows per real one.
         seed: With the epoch, all that the rows and their order depend on.
         mixed_epochs: Epochs, from the first, that have generated rows.
@@ -57,8 +58,19 @@ def mixed_rows(
         [epoch_length(n_real, ratio)] int.
     """
     generator = np.random.default_rng([Stream.GENERATED, seed, epoch])
-    wanted = epoch_length(n_real, ratio) - n_real
-    start, n = (n_real, n_generated) if epoch < mixed_epochs else (0, n_real)
-    rounds = max(1, -(-wanted // n))
-    drawn = np.concatenate([generator.permutation(n) for _ in range(rounds)])[:wanted]
-    return generator.permutation(np.concatenate([np.arange(n_real), start + drawn]))
+    wanted, real = epoch_length(n_real, ratio) - n_real, np.arange(n_real)
+    if epoch < mixed_epochs:
+        groups = [n_real + np.flatnonzero(emotion == label) for label in np.unique(emotion)]
+        generator.shuffle(groups)  # chance says which emotions come once more
+    else:
+        groups = [real]
+    rounds = math.ceil(wanted / len(groups))
+    columns = [_drawn(group, rounds, generator) for group in groups]
+    drawn = np.stack(columns, axis=1).flatten()[:wanted]  # round by round
+    return generator.permutation(np.concatenate([real, drawn]))
+
+
+def _drawn(rows: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
+    """Return ``n`` of some rows; none comes again before all have come."""
+    times = max(1, math.ceil(n / len(rows)))
+    return np.concatenate([generator.permutation(rows) for _ in range(times)])[:n]

@@ -14,21 +14,30 @@ from uniemo.errors import UserError
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(1, 60), st.integers(1, 40), st.floats(0.01, 3), st.integers(0, 9))
-def test_an_epoch_has_every_real_row_and_the_ratio_of_generated_ones(n_real, n_pool, ratio, epoch):
-    rows = mixed_rows(n_real, n_pool, ratio, seed=0, mixed_epochs=10, epoch=epoch)
-    counts = np.bincount(rows, minlength=n_real + n_pool)
-    assert len(counts) == n_real + n_pool
+@given(
+    st.integers(1, 60),
+    st.lists(st.integers(0, 7), min_size=1, max_size=40),
+    st.floats(0.01, 3),
+    st.integers(0, 9),
+)
+def test_an_epoch_has_every_real_row_and_the_ratio_of_generated_ones(n_real, pool, ratio, epoch):
+    emotion = np.array(pool)
+    rows = mixed_rows(n_real, emotion, ratio, seed=0, mixed_epochs=10, epoch=epoch)
+    counts = np.bincount(rows, minlength=n_real + len(pool))
+    assert len(counts) == n_real + len(pool)
     assert (counts[:n_real] == 1).all()
-    assert counts[n_real:].sum() == round(ratio * n_real)
-    assert np.ptp(counts[n_real:]) <= 1
+    drawn = counts[n_real:]
+    assert drawn.sum() == round(ratio * n_real)
+    for label in np.unique(emotion):
+        assert np.ptp(drawn[emotion == label]) <= 1
+    assert np.ptp([drawn[emotion == label].sum() for label in np.unique(emotion)]) <= 1
     assert len(rows) == epoch_length(n_real, ratio)
-    again = mixed_rows(n_real, n_pool, ratio, seed=0, mixed_epochs=10, epoch=epoch)
+    again = mixed_rows(n_real, emotion, ratio, seed=0, mixed_epochs=10, epoch=epoch)
     assert np.array_equal(rows, again)
 
 
 def test_later_epochs_are_as_long_and_real():
-    rows = mixed_rows(20, 5, 0.5, seed=0, mixed_epochs=2, epoch=2)
+    rows = mixed_rows(20, np.arange(5), 0.5, seed=0, mixed_epochs=2, epoch=2)
     counts = np.bincount(rows)
     assert len(rows) == epoch_length(20, 0.5)
     assert len(counts) == 20
@@ -37,7 +46,9 @@ def test_later_epochs_are_as_long_and_real():
 
 def test_epochs_and_seeds_draw_differently():
     draws = {
-        tuple(mixed_rows(40, 40, 0.25, seed, 3, epoch)) for seed in range(2) for epoch in range(3)
+        tuple(mixed_rows(40, np.arange(40) % 8, 0.25, seed, 3, epoch))
+        for seed in range(2)
+        for epoch in range(3)
     }
     assert len(draws) == 6
 

@@ -105,7 +105,8 @@ class _InChunks(torch.autograd.Function):
         ctx: Any, words: Tensor, losses: Callable[[Tensor, slice], Tensor], size: int
     ) -> Tensor:
         wanted = ctx.needs_input_grad[0]
-        values, gradients = [], []
+        values: list[Tensor] = []
+        gradients: list[Tensor] = []
         for start in range(0, len(words), size):
             part = slice(start, start + size)
             own = words[part].detach().requires_grad_(wanted)
@@ -120,5 +121,5 @@ class _InChunks(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         return gradient[:, None] * ctx.saved_tensors[0], None, None
