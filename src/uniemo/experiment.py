@@ -19,17 +19,6 @@ from uniemo.module import UniEmo
 from uniemo.precision import native_precision
 from uniemo.sources import resolve
 
-# Where work is done and kept, not what it is; and what the model itself tells the data.
-IRRELEVANT = {"cache", "cache_dir", "num_workers", "clip_size", "clip_mean", "clip_std"}
-IRRELEVANT |= {"diffusion_size", "crop_epochs", "seed", "images_at_once"}
-
-
-def essential(content: Any) -> Any:
-    """Return nested settings without those that no result depends on."""
-    if isinstance(content, dict):
-        return {key: essential(value) for key, value in content.items() if key not in IRRELEVANT}
-    return content
-
 
 def add_groups(parser: ArgumentParser) -> None:
     """Add what an experiment's file holds beside model, data and trainer."""

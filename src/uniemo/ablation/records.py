@@ -22,7 +22,8 @@ import torch
 from uniemo.ablation.plan import Trial
 from uniemo.curriculum.keep import LAST
 from uniemo.curriculum.painting import write_json
-from uniemo.experiment import Experiment, essential
+from uniemo.experiment import Experiment
+from uniemo.fingerprints import essential
 from uniemo.sources import weights_digest
 
 Numbers = Mapping[str, float | None]

@@ -25,6 +25,7 @@ from torchvision.io import encode_png
 from uniemo.curriculum.requests import Request, build_requests, finished
 from uniemo.curriculum.settings import GenerateConfig, PoolConfig
 from uniemo.emotions import EMOTIONS
+from uniemo.fingerprints import essential
 from uniemo.fusion import Condition
 from uniemo.sources import weights_digest
 
@@ -52,7 +53,7 @@ def order(
     with checkpoint.open("rb") as file:
         weights = file_digest(file, "sha256").hexdigest()
     settings = {key: module.hparams[key] for key in ("clip", "diffusion", "model", "space")}
-    asked = settings | {
+    asked = essential(settings) | {
         "sampling": asdict(module.sampling),
         "weights": weights,
         "stable_diffusion": weights_digest(module.diffusion_config.source),

@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from uniemo.experiment import Experiment, essential
+from uniemo.experiment import Experiment
+from uniemo.fingerprints import essential
 
 SETTINGS = "config.yaml"  # Lightning writes it into a run's folder
 TRAINER = (
