@@ -190,12 +190,14 @@ def test_half_precision_weights_return_float32(folder: Path) -> None:
 def test_half_precision_weights_need_no_autocast(folder: Path) -> None:
     head = StableDiffusion(str(folder), dtype="bfloat16")
     seen: list[torch.dtype] = []
-    norm = head.unet.mid_block.resnets[0].norm1
-    norm.register_forward_hook(lambda _module, _inputs, output: seen.append(output.dtype))
-    latents = torch.zeros(1, *head.latent_shape)
+    for part in (head.unet, head.vae.encoder, head.vae.decoder):
+        norm = part.mid_block.resnets[0].norm1
+        norm.register_forward_hook(lambda _module, _inputs, output: seen.append(output.dtype))
     with torch.autocast("cpu", torch.bfloat16):
+        latents = head.encode(torch.zeros(1, 3, 8, 8))
         head.predict(latents, torch.tensor(3), head.condition(torch.zeros(1, 16), "*"))
-    assert seen == [torch.bfloat16]
+        head.decode(latents)
+    assert seen == [torch.bfloat16] * 3
 
 
 def test_encode_scales_and_shifts_the_mode_whatever_the_chunk(

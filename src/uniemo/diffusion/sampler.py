@@ -163,7 +163,8 @@ def _denoise(
         else:
             without, given = head.predict(torch.cat([scaled] * 2), timestep, conditioning).chunk(2)
             prediction = without + config.guidance_scale * (given - without)
-        latents = scheduler.step(prediction, timestep, latents, **extra).prev_sample
+        with torch.autocast(head.device.type, enabled=False):  # half would round the corrections
+            latents = scheduler.step(prediction, timestep, latents, **extra).prev_sample
 
     # 4. Back to pixels.
     return head.decode(latents)

@@ -10,7 +10,7 @@ prompt, W width of the text encoder.
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -178,7 +178,8 @@ class StableDiffusion(nn.Module):
         """
         image = image.to(self.device, self.vae.dtype)
         parts = image.split(AT_ONCE)
-        mode = torch.cat([self.vae.encode(part).latent_dist.mode() for part in parts])
+        with self._own_precision():
+            mode = torch.cat([self.vae.encode(part).latent_dist.mode() for part in parts])
         return (mode.float() - self._shift) * self.vae.config.scaling_factor  # [B, c, h, h]
 
     @torch.no_grad()
@@ -187,7 +188,8 @@ class StableDiffusion(nn.Module):
         latents = latents.float() / self.vae.config.scaling_factor + self._shift
         latents = latents.to(self.device, self.vae.dtype)
         parts = latents.split(AT_ONCE)
-        image = torch.cat([self.vae.decode(part).sample for part in parts])
+        with self._own_precision():
+            image = torch.cat([self.vae.decode(part).sample for part in parts])
         return (image.float() / 2 + 0.5).clamp(0, 1)  # [B, 3, H, H]
 
     @property
@@ -222,10 +224,17 @@ class StableDiffusion(nn.Module):
             Prediction [B, c, h, h] float32.
         """
         dtype = self.unet.dtype
-        # Weights in half precision need no autocast; it would keep every norm's input in float32.
-        half = dtype != torch.float32 and torch.is_autocast_enabled(noisy.device.type)
-        with torch.autocast(noisy.device.type, enabled=False) if half else nullcontext():
+        with self._own_precision():
             return self.unet(noisy.to(dtype), timestep, conditioning.to(dtype)).sample.float()
+
+    def _own_precision(self) -> AbstractContextManager[None]:
+        """Return a context that keeps autocast from weights in half precision.
+
+        They need none, and it would keep every norm's input in float32.
+        """
+        kind = self.device.type
+        half = self.unet.dtype != torch.float32 and torch.is_autocast_enabled(kind)
+        return torch.autocast(kind, enabled=False) if half else nullcontext()
 
 
 def load_parts(source: str, dtype: torch.dtype) -> Parts:
