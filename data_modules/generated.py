@@ -20,6 +20,9 @@ class GeneratedConfig:
     Attributes:
         root: Folder in EmoSet's layout; the pictures are those of its ``train.json``.
         ratio: Generated pictures per real one in each epoch, above 0.
+
+    Raises:
+        UserError: If ratio is not above 0.
     """
 
     root: str

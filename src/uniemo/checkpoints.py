@@ -51,7 +51,11 @@ class Restorable(lightning.LightningModule, ABC):
         checkpoint["names"] = {"scene": self.scene_names, "object": self.object_names}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Give the attribute bases the checkpoint's size; refuse another data set's names."""
+        """Give the attribute bases the checkpoint's size.
+
+        Raises:
+            UserError: If the names are another data set's.
+        """
         names = checkpoint["names"]
         if self.scene_names and (self.scene_names, self.object_names) != (
             names["scene"],

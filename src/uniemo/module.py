@@ -438,7 +438,11 @@ class UniEmo(Painting, Restorable):
         return [LatentPass(), EmotionSpacePass(), SampleGrid()]
 
     def configure_optimizers(self) -> Any:
-        """Return AdamW over the parameter groups, its rates set per stage and step."""
+        """Return AdamW over the parameter groups, its rates set per stage and step.
+
+        Raises:
+            UserError: If the training has no end.
+        """
         stages = stage_rates(self.rates, self.last_stage)
         optimizer = torch.optim.AdamW(
             parameter_groups(self, self.rates, stages), lr=1.0, betas=(0.9, 0.999)

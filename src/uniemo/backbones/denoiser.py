@@ -79,7 +79,11 @@ def build_unet() -> UNet2DConditionModel:
 
 
 def text_encoder_from_clip(clip: Any, tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """Return a transformers text encoder with the weights of an open_clip text tower."""
+    """Return a transformers text encoder with the weights of an open_clip text tower.
+
+    Raises:
+        RuntimeError: If the tower is of another structure.
+    """
     state: dict[str, Tensor] = clip.state_dict()
     width, layers = state["token_embedding.weight"].shape[1], len(clip.transformer.resblocks)
     encoder = CLIPTextModel(

@@ -140,6 +140,9 @@ def clip_vit_l14() -> PictureNetwork:
 
     Source: METHOD, "Metrics" (EmoGen's Emo-A and Sem-D). It is the very CLIP of the published
     systems, so no independent judge of them.
+
+    Raises:
+        UserError: If its weights are not at hand.
     """
     try:
         clip = open_clip.create_model("ViT-L-14-quickgelu", pretrained="openai")

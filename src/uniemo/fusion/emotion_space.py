@@ -153,6 +153,9 @@ class TiedGaussian(ReservoirSpace):
         feature_width: D.
         rank: F, axes kept per emotion.
         capacity: R, rows the axes are found from.
+
+    Raises:
+        ValueError: If rank or capacity is below 1.
     """
 
     factor: Tensor  # [C, M, F]
@@ -196,6 +199,9 @@ class Mixture(ReservoirSpace):
         feature_width: D.
         modes: K, modes per emotion; fewer if an emotion has fewer rows.
         capacity: R, rows the modes are found from.
+
+    Raises:
+        ValueError: If modes or capacity is below 1.
     """
 
     share: Tensor  # [C, K], rows sum to 1
@@ -251,6 +257,9 @@ class StoredFeatures(ReservoirSpace):
         feature_width: D.
         jitter: Deviation of the added noise, as a fraction of the deviation within the emotion.
         capacity: R, rows stored per emotion.
+
+    Raises:
+        ValueError: If jitter is below 0 or capacity below 1.
     """
 
     def __init__(self, feature_width: int, jitter: float = 0.2, capacity: int = 512) -> None:

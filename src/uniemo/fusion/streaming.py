@@ -77,6 +77,9 @@ class Reservoir(nn.Module):
         width: M.
         capacity: R, rows kept per emotion.
         persistent: Whether it is part of a checkpoint.
+
+    Raises:
+        ValueError: If capacity is below 1.
     """
 
     rows: Tensor  # [C, R, M] float32, by rising priority

@@ -75,7 +75,8 @@ def load_clip(
 
     Raises:
         UserError: If the model is unknown, its weights or tokenizer are missing or do not fit it,
-            or the weights were trained with another GELU than the model has (open_clip only warns).
+            or a tag's weights were trained with another GELU than the model has (open_clip only
+            warns; of a file nobody knows).
     """
     _check_names(model, pretrained, load_weights)
     try:

@@ -84,6 +84,9 @@ class ExpertQueries(nn.Module):
         width: D.
         n_heads: Attention heads of the interactive block.
         depth: N.
+
+    Raises:
+        ValueError: If n_queries is below 1.
     """
 
     def __init__(self, n_queries: int, width: int, n_heads: int, depth: int) -> None:
