@@ -43,7 +43,8 @@ class LatentPass(Callback):
         rows = cache.missing_rows(trainer.global_rank, trainer.world_size)
         if rows:
             loader = data.plain_dataloader("train", rows)
-            batches = ((batch["index"], batch["diffusion_image"]) for batch in loader)
+            pictures = ((b["index"], b["diffusion_image"]) for b in loader)
+            batches = ((index, image.to(head.device)) for index, image in pictures)
             shown = track(
                 batches,
                 description=f"Encoding {len(rows):,} pictures and their mirror images, once",
