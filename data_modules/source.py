@@ -17,7 +17,10 @@ def open_source(root: str) -> EmoSetLayout | HubCopy:
     """
     folder = Path(root).expanduser()
     if not folder.is_dir():
-        raise UserError(f"data folder {folder} does not exist; give one in EmoSet's layout")
+        raise UserError(
+            f"data folder {folder} does not exist; give one in EmoSet's layout, or a hub's copy of "
+            "EmoSet saved to disk, as data.init_args.root"
+        )
     if not (folder / "info.json").is_file() and HubCopy.found_in(folder):
         return HubCopy(folder)
     return EmoSetLayout.read(folder)

@@ -29,15 +29,17 @@ LIGHTNING = ("fit", "validate", "test", "predict")
 def train(arguments: list[str]) -> None:
     """Run phases of an experiment: ``uniemo train --experiment FILE --phase joint [--key value]``.
 
-    An interrupted phase goes on where it stopped, unless its settings have changed; a finished one
-    starts anew. All phases together go on after the last finished one, or start anew when all are
-    finished.
+    An interrupted training goes on after its last whole epoch, painting after its last batch,
+    unless settings have changed; a finished phase starts anew. All phases together go on after the
+    last finished one, or start anew when all are finished.
     """
     parser = argparse.ArgumentParser(
         prog="uniemo train", description=train.__doc__, allow_abbrev=False
     )
     parser.add_argument("--experiment", default="experiments/emoscenes.yaml", help="a config file")
-    parser.add_argument("--phase", choices=[*PHASES, "all"], default="all")
+    parser.add_argument(
+        "--phase", choices=[*PHASES, "all"], default="all", help="the phase to run, or all of them"
+    )
     known, overrides = parser.parse_known_args(arguments)
     file = str(find_config(known.experiment))
     experiment = Experiment.read(file, overrides, "uniemo train")
@@ -52,13 +54,21 @@ def train(arguments: list[str]) -> None:
 
 
 def configs(arguments: list[str]) -> None:
-    """List the shipped configurations: ``uniemo configs``; or ``uniemo configs copy NAME``."""
+    """List the shipped configurations: ``uniemo configs``; or ``uniemo configs copy NAME``.
+
+    Raises:
+        UserError: If the arguments are others, or the copy would replace a file.
+    """
+    usage = "usage: uniemo configs, or uniemo configs copy NAME"
     shipped = shipped_configs()
+    if arguments in (["-h"], ["--help"]):
+        print(usage)
+        return
     if not arguments:
         print("\n".join(f"{name:30} {path}" for name, path in shipped.items()))
         return
     if len(arguments) != 2 or arguments[0] != "copy":
-        raise UserError("usage: uniemo configs, or uniemo configs copy NAME")
+        raise UserError(usage)
     source = find_config(arguments[1])
     target = Path(source.name)
     if target.exists():
@@ -68,17 +78,24 @@ def configs(arguments: list[str]) -> None:
 
 
 def data(arguments: list[str]) -> None:
-    """Check a data set: ``uniemo data check ROOT``; write EmoScenes: ``uniemo data emoscenes``."""
+    """Check a data set: ``uniemo data check ROOT``; write EmoScenes: ``uniemo data emoscenes``.
+
+    Raises:
+        UserError: If the arguments are others, or the data set is broken.
+    """
+    usage = "usage: uniemo data check ROOT, or uniemo data emoscenes [--root ROOT]"
     from data_modules import check
     from data_modules.emoscenes.__main__ import main as write
 
     match arguments:
+        case ["-h" | "--help"]:
+            print(usage)
         case ["check", root]:
             print(check(root))
         case ["emoscenes", *rest]:
             write(rest)
         case _:
-            raise UserError("usage: uniemo data check ROOT, or uniemo data emoscenes [--root ROOT]")
+            raise UserError(usage)
 
 
 def run_lightning(arguments: list[str]) -> None:

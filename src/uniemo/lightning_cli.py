@@ -65,12 +65,18 @@ class UniEmoCLI(LightningCLI):
         """Leave the configuration as it was given: a checkpoint restores weights, not settings."""
 
     def before_instantiate_classes(self) -> None:
-        """Refuse, before anything is built, a checkpoint that cannot be read.
+        """Find, before anything is built, the checkpoint to start from or to measure.
+
+        ``validate`` and ``test`` measure the run's own best one if none is given.
 
         Raises:
-            UserError: If the checkpoint that is given is missing, broken or another model's.
+            UserError: If the checkpoint is missing, broken or another model's.
         """
         given = self._get(self.config, "ckpt_path")
+        if given is None and self.subcommand in ("validate", "test"):
+            phase = self._get(self.config, "phase")
+            given = str(phase_result(self.experiment_folder, phase, BEST))
+            self.config[self.subcommand].ckpt_path = given
         if given not in (None, "best", "last"):
             read_checkpoint(given)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -102,6 +103,47 @@ def test_every_phase_writes_what_the_next_one_needs(whole: Path):
     finetuned = torch.load(whole / "finetune/best.ckpt", weights_only=True)
     assert finetuned["hyper_parameters"]["diffusion"] is None
     assert finetuned["hyper_parameters"]["start_from"].endswith("joint/best.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [
+        (["train", "--experiment", EXPERIMENT, "--phase", "generate"], "joint"),
+        (["train", "--experiment", EXPERIMENT, "--phase", "finetune"], "generate"),
+        (["validate", "-c", EXPERIMENT], "joint"),
+        (["test", "-c", EXPERIMENT, "--phase", "finetune"], "finetune"),
+        (["predict", "-c", EXPERIMENT], "joint"),
+    ],
+)
+def test_the_phase_that_must_come_first_is_named_in_one_line(
+    tiny_files, tmp_path, arguments, first
+):
+    overrides = settings(tiny_files, **{"runs": tmp_path / "runs", "trainer.strategy": "auto"})
+    done = subprocess.run(
+        [sys.executable, "-m", "uniemo.cli", *arguments, *overrides],
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert f"run phase {first} first" in line
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("command_name", "split"), [("validate", "val"), ("test", "test")])
+def test_the_best_checkpoint_is_measured_if_none_is_given(tiny_files, whole, command_name, split):
+    arguments, environment = command(tiny_files, whole.parent, "joint")
+    overrides = arguments[arguments.index("joint") + 1 :]
+    done = subprocess.run(
+        [sys.executable, "-m", "uniemo.cli", command_name, "-c", EXPERIMENT, *overrides],
+        env=environment, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    accuracy = re.search(rf"{split}/accuracy\W+([0-9.]+)", done.stdout)
+    assert accuracy, done.stdout
+    events = EventAccumulator(str(whole / "joint"))
+    events.Reload()
+    logged = events.Scalars(f"{split}/accuracy")[-1].value  # of the one joint epoch, so of the best
+    assert float(accuracy[1]) == pytest.approx(logged, abs=1e-4)
 
 
 def test_logs_hold_every_loss_the_validation_and_a_picture(whole: Path):
