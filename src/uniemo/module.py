@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from uniemo.attention import training_attention
-from uniemo.batch import Annotations, Batch, Features
+from uniemo.batch import Batch, Features
 from uniemo.checkpoints import Restorable, read_checkpoint, trained_word_width
 from uniemo.curriculum.passes import EmotionSpacePass, LatentPass
 from uniemo.curriculum.report import SampleGrid
@@ -38,6 +38,7 @@ from uniemo.fusion import (
     word_alignment_loss,
     words_of_names,
 )
+from uniemo.grounding import Grounding
 from uniemo.measurements import Measurements
 from uniemo.optimisation import (
     parameter_groups,
@@ -81,7 +82,7 @@ class Reading(NamedTuple):
     object: Tensor  # [B, E] fo likewise
 
 
-class UniEmo(Painting, Restorable):
+class UniEmo(Painting, Grounding, Restorable):
     """One model that reads the emotion of a picture and paints pictures that evoke one.
 
     The first ``understanding_epochs`` epochs train understanding alone, on L_U. The epochs after
@@ -106,9 +107,6 @@ class UniEmo(Painting, Restorable):
     Raises:
         UserError: If weights are missing or do not fit together.
     """
-
-    scene_words: Tensor  # [S, W] words of the scenes' names, in the mappers' scale
-    object_words: Tensor  # [O, W] likewise
 
     def __init__(
         self,
@@ -488,46 +486,3 @@ class UniEmo(Painting, Restorable):
     def _log_measurements(self, split: str) -> None:
         results = self.measurements.conclude()
         self.log_dict({f"{split}/{name}": value for name, value in results.items()}, prog_bar=True)
-
-    # --- Data ----------------------------------------------------------------------------------
-
-    def setup(self, stage: str) -> None:
-        """Size and fill the attribute bases from the training split's annotations."""
-        data = getattr(self.trainer, "datamodule", None)
-        if stage == "fit" and data is not None:
-            self.fill_bases(data.annotations("train"), data.scene_names, data.object_names)
-
-    def fill_bases(
-        self, annotations: Annotations, scene_names: list[str], object_names: list[str]
-    ) -> None:
-        """Compute the attribute bases: text features of all names, and p(emotion | name)."""
-        self.size_bases(scene_names, object_names)
-        if self.head is not None:
-            for kind, names in (("scene", scene_names), ("object", object_names)):
-                if names:
-                    words = self.head.prompts.embed_names(names)  # [K, W]
-                    setattr(self, f"{kind}_words", self.fusion.standardised(words.float()))
-        backbone, support = self.backbone, self.model_config.support
-        for base, names, template, positives in (
-            (
-                self.scene_base,
-                scene_names,
-                self.clip_config.scene_template,
-                name_positives(annotations.scene, len(scene_names)),
-            ),
-            (
-                self.object_base,
-                object_names,
-                self.clip_config.object_template,
-                annotations.objects,
-            ),
-        ):
-            if names:
-                text = backbone.encode_names(names, template)
-                base.fill(text.cpu(), annotations.emotion, positives, support)
-
-    def size_bases(self, scene_names: list[str], object_names: list[str]) -> None:
-        """Give the attribute bases the size of these names; they are empty then."""
-        self.scene_names, self.object_names = list(scene_names), list(object_names)
-        self.scene_base = AttributeBase(len(scene_names), self.embedding_width)
-        self.object_base = AttributeBase(len(object_names), self.embedding_width)

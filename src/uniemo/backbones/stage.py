@@ -1,5 +1,6 @@
 """What the three pretraining stages share: one resumable run over fresh pictures."""
 
+import math
 from abc import ABC, abstractmethod
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -109,7 +110,8 @@ def run(stage: Stage, folder: Path, processes: int = 1) -> None:
         strategy="auto" if processes == 1 else "ddp",
         use_distributed_sampler=False,
         max_steps=stage.steps,
-        max_epochs=-1,
+        # With -1, Lightning 2.6 would begin a resumed run with a batch more of the epoch that is done.
+        max_epochs=math.ceil(stage.steps / stage.steps_per_epoch),
         reload_dataloaders_every_n_epochs=1,
         gradient_clip_val=1.0,
         callbacks=[keep, RichProgressBar(refresh_rate=20)],
