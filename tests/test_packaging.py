@@ -61,8 +61,24 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def test_without_the_clone_the_wheel_has_configs_weights_and_commands(site, tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(site)}
+def run(site: Path, folder: Path, program: str, *arguments: str) -> str:
+    """Run a command of the wheel elsewhere, in a home of its own; return what it printed."""
+    environment = os.environ | {"PYTHONPATH": str(site), "HOME": str(folder), "HF_HUB_OFFLINE": "1"}
+    environment.pop("XDG_CACHE_HOME", None)
+    done = subprocess.run(
+        [program, *arguments],
+        cwd=folder,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_without_the_clone_the_wheel_has_code_configs_and_weights(site, tmp_path):
     script = (
         "import uniemo, data_modules, data_modules.emoscenes, uniemo.sources as s, pathlib;"
         f"assert uniemo.__file__.startswith({str(site)!r}), uniemo.__file__;"
@@ -70,21 +86,31 @@ def test_without_the_clone_the_wheel_has_configs_weights_and_commands(site, tmp_
         "w = pathlib.Path(s.resolve('package:backbones/weights'));"
         "assert (w / 'clip/open_clip_model.safetensors').is_file();"
         "assert (w / 'stable_diffusion/unet/diffusion_pytorch_model.safetensors').is_file();"
-        "assert (w / 'CARD.md').is_file()"
+        "assert (w / 'CARD.md').is_file();"
+        "import sys; sys.argv[1:] = ['configs']; from uniemo import cli; cli.main()"
     )
-    subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True, timeout=120
+    listed = run(site, tmp_path, sys.executable, "-c", script)
+    assert str(site / "uniemo/experiments/emoscenes.yaml") in listed
+    shipped, own = site / "uniemo/experiments", ROOT / "experiments"
+    files = {path.relative_to(own) for path in own.rglob("*.yaml")}
+    assert {path.relative_to(shipped) for path in shipped.rglob("*.yaml")} == files
+    for name in files:
+        assert (shipped / name).read_bytes() == (own / name).read_bytes(), name
+
+
+def test_without_the_clone_the_same_commands_work_with_the_same_configs(site, tmp_path):
+    uniemo, lightning = (str(site / "bin" / name) for name in ("uniemo", "lightning"))
+    printed = run(site, tmp_path, lightning, "fit", "-c", "emoscenes", "--print_config")
+    assert "understanding_epochs:" in printed
+    assert "class_path: data_modules.EmoSetDataModule" in printed
+
+    sizes = ("--train", "64", "--val", "16", "--test", "16")
+    root = ("--root", "elsewhere")
+    run(site, tmp_path, uniemo, "data", "emoscenes", *root, *sizes, "--processes", "1")
+    run(
+        *(site, tmp_path, lightning, "fit", "-c", "experiments/emoscenes.yaml"),
+        *("--data.init_args.root", "elsewhere", "--data.init_args.num_workers", "0"),
+        *("--model.understanding_epochs", "0", "--model.model.support", "1"),
+        *("--trainer.accelerator", "cpu", "--trainer.fast_dev_run", "1"),
     )
-    listed = subprocess.run(
-        [sys.executable, "-m", "uniemo.cli", "configs"],
-        cwd=tmp_path,
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    ).stdout
-    assert "emoscenes" in listed
-    assert str(site) in listed
-    for script_name in ("uniemo", "lightning"):
-        assert (site / "bin" / script_name).is_file()
+    assert not (tmp_path / "runs").exists()

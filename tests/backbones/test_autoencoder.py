@@ -1,8 +1,11 @@
-"""The linear map that makes the autoencoder isometric."""
+"""The autoencoder's loss, the linear map that makes it isometric, and the folder it fills."""
+
+from pathlib import Path
 
 import pytest
 import torch
 from diffusers import AutoencoderKL
+from safetensors.torch import load_file
 from torch import Tensor
 
 from uniemo.backbones import autoencoder
@@ -50,3 +53,36 @@ def test_equal_steps_change_pictures_equally(uneven: AutoencoderKL, image: Tenso
     )
     error = (after - before).square().mean() / before.var()
     assert error < 1e-2
+
+
+@torch.no_grad()
+def test_the_loss_is_squared_and_absolute_error_and_a_trace_of_divergence() -> None:
+    stage = autoencoder.AutoencoderStage(seed=0, steps=1, batch_size=2, learning_rate=1e-3)
+    picture = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
+    torch.manual_seed(5)
+    found = stage.loss({"image": picture}, 0)
+
+    torch.manual_seed(5)
+    image = picture / 127.5 - 1
+    vae = stage.autoencoder
+    mean, log_variance = vae.quant_conv(vae.encoder(image)).chunk(2, 1)
+    latents = mean + (log_variance / 2).exp() * torch.randn(mean.shape)
+    error = vae.decoder(vae.post_quant_conv(latents)) - image
+    divergence = (mean**2 + log_variance.exp() - 1 - log_variance).flatten(1).sum(1).mean() / 2
+    expected = error.square().mean() + 0.2 * error.abs().mean() + 1e-6 * divergence
+    torch.testing.assert_close(found, expected)
+
+
+@torch.no_grad()
+def test_what_is_saved_is_a_folder_of_diffusers_in_half_precision(
+    tmp_path: Path, image: Tensor
+) -> None:
+    vae = autoencoder.build().eval()
+    autoencoder.save(vae, tmp_path)
+    stored = load_file(tmp_path / "vae" / "diffusion_pytorch_model.safetensors")
+    assert {value.dtype for value in stored.values()} == {torch.half}
+    loaded = AutoencoderKL.from_pretrained(tmp_path / "vae")
+    torch.testing.assert_close(
+        loaded.encode(image[:2]).latent_dist.mode(),
+        vae.float().encode(image[:2]).latent_dist.mode(),
+    )

@@ -1,20 +1,29 @@
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import open_clip
 import pytest
 import torch
-from diffusers import DDPMScheduler
+from diffusers import DDPMScheduler, StableDiffusionPipeline
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from uniemo.backbones import denoiser
-from uniemo.backbones.denoiser import MASK_WEIGHT, SCHEDULE, DenoiserStage, velocity_loss
+import uniemo.backbones
+from uniemo.backbones import autoencoder, denoiser
+from uniemo.backbones.denoiser import (
+    MASK_WEIGHT,
+    SCHEDULE,
+    DenoiserStage,
+    text_encoder_from_clip,
+    velocity_loss,
+)
 from uniemo.diffusion import StableDiffusion
 
 SCENE = torch.tensor([3, -1, 0, 7, 3, 3, -1, 11])
 OBJECT = torch.tensor([5, 5, -1, 9, 63, 0, 1, -1])
+CAPTIONS = ["a lion, coast", "an umbrella", "amusement park", "", "a *"]
 
 
 @pytest.fixture
@@ -149,3 +158,51 @@ def test_muon_steps_matrices_and_kernels_and_adamw_the_ends_embeddings_and_vecto
         left_out = name.startswith(("unet.conv_in", "unet.conv_out")) or "embeddings." in name
         assert optimizer.state[p]["use_muon"] == (p.ndim >= 2 and not left_out), name
         assert not torch.equal(p, before[name]), name
+
+
+@torch.no_grad()
+def test_the_text_encoder_has_the_token_states_of_open_clips_text_tower() -> None:
+    shipped = Path(uniemo.backbones.__file__).parent / "weights/clip"  # trained: no bias is 0
+    tower = open_clip.create_model(f"local-dir:{shipped}").eval()
+    tokenizer = CLIPTokenizer.from_pretrained(shipped)
+    tokens = tokenizer(CAPTIONS, padding="max_length", return_tensors="pt").input_ids
+    states: list[Tensor] = []
+    tower.ln_final.register_forward_hook(lambda _module, _inputs, output: states.append(output))
+    tower.encode_text(tokens)
+    encoder = text_encoder_from_clip(tower, tokenizer).eval()
+    found = encoder(tokens).last_hidden_state
+    torch.testing.assert_close(found, states[0], atol=1e-4, rtol=0)
+
+
+def test_a_text_tower_of_another_structure_is_refused(
+    clip: open_clip.CLIP, tokenizer: CLIPTokenizer
+) -> None:
+    clip.token_embedding = nn.Embedding(len(tokenizer) + 1, clip.token_embedding.embedding_dim)
+    with pytest.raises(RuntimeError, match="token_embedding"):
+        text_encoder_from_clip(clip, tokenizer)
+
+
+@torch.no_grad()
+def test_what_is_saved_beside_the_autoencoder_is_a_stable_diffusion(
+    stage: DenoiserStage, tokenizer: CLIPTokenizer, tmp_path: Path
+) -> None:
+    autoencoder.save(stage.autoencoder, tmp_path)
+    denoiser.save(stage, tokenizer, tmp_path)
+    head = StableDiffusion(str(tmp_path))
+    for part, written in (
+        (head.unet, stage.unet),
+        (head.text_encoder, stage.text_encoder),
+        (head.vae, stage.autoencoder),
+    ):
+        assert {value.dtype for value in written.state_dict().values()} == {torch.half}
+        for name, value in written.float().state_dict().items():
+            assert torch.equal(part.state_dict()[name], value), name
+    for key, value in SCHEDULE.items():
+        assert head.scheduler.config[key] == value
+    tokens = tokenizer(CAPTIONS, padding="max_length", return_tensors="pt").input_ids
+    torch.testing.assert_close(
+        head.prompts.encode(CAPTIONS), stage.text_encoder(tokens).last_hidden_state
+    )
+    pipeline = StableDiffusionPipeline.from_pretrained(tmp_path)  # by model_index.json
+    assert type(pipeline.scheduler).__name__ == "UniPCMultistepScheduler"
+    assert pipeline.tokenizer("a lion").input_ids == tokenizer("a lion").input_ids

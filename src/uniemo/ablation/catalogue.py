@@ -70,7 +70,7 @@ GROUPS = (
         "validation pictures that the pool covers in frozen CLIP's features; the pool's Emo-A is "
         "by the evaluation's judge, which no filter asks. CLIP's zero-shot "
         "probability means little where CLIP was trained without emotion words, as the embedded "
-        "small one was.",
+        'small one was, but for "amusement park", the name of a scene.',
         {
             "none": "no generated data: the further draws are the same real rows again",
             "unfiltered": "all candidates, twice as many as a filter may keep",

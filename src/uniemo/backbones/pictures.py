@@ -1,4 +1,4 @@
-"""Endless fresh pictures with captions: scene and object independent, no emotion anywhere."""
+"""Endless fresh pictures: scene and object independent of each other and of any emotion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -84,11 +84,13 @@ class Stage(lightning.LightningModule, ABC):
         }
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """Return the pictures of the next hundred steps, this process's share."""
+        """Return this process's pictures of the next hundred steps, or of the few that are left."""
         share = self.steps_per_epoch * self.batch_size // self.trainer.world_size
         number = self.trainer.current_epoch * self.trainer.world_size + self.trainer.global_rank
         batch_size = self.batch_size // self.trainer.world_size
-        return loader(self.seed, number * share, share, batch_size, self.subject)
+        left = self.steps - self.trainer.current_epoch * self.steps_per_epoch
+        length = min(self.steps_per_epoch, left) * batch_size
+        return loader(self.seed, number * share, length, batch_size, self.subject)
 
 
 def run(stage: Stage, folder: Path, processes: int = 1) -> None:
@@ -109,8 +111,7 @@ def run(stage: Stage, folder: Path, processes: int = 1) -> None:
         devices=processes,
         strategy="auto" if processes == 1 else "ddp",
         use_distributed_sampler=False,
-        max_steps=stage.steps,
-        # With -1, Lightning 2.6 would begin a resumed run with a batch more of the epoch that is done.
+        # With max_steps, Lightning 2.6 resumes with one batch more of the epoch that was done.
         max_epochs=math.ceil(stage.steps / stage.steps_per_epoch),
         reload_dataloaders_every_n_epochs=1,
         gradient_clip_val=1.0,
