@@ -199,6 +199,7 @@ def test_a_model_without_head_takes_the_word_width_of_where_it_starts(tiny_files
 def test_the_warm_up_ends_with_its_epochs(module, batches, accumulate, total, split):
     module.understanding_epochs = 2
     module._trainer = SimpleNamespace(
+        max_epochs=4,
         estimated_stepping_batches=total,
         num_training_batches=batches,
         accumulate_grad_batches=accumulate,
@@ -208,6 +209,9 @@ def test_the_warm_up_ends_with_its_epochs(module, batches, accumulate, total, sp
     rate = schedule.lr_lambdas[groups.index("mappers")]  # nothing in the warm-up
     assert rate(split - 1) == 0
     assert split == total or rate(split) > 0
+    module._trainer.max_epochs = -1
+    with pytest.raises(UserError, match=r"trainer\.max_epochs"):
+        module.configure_optimizers()
 
 
 def joint_losses(module: UniEmo, batch: Batch) -> dict[str, Tensor]:

@@ -397,6 +397,13 @@ class UniEmo(Painting, Grounding, Restorable):
         torch.manual_seed(hash(where) % 2**32)
 
     @property
+    def stage_ends(self) -> tuple[int, int]:
+        """Optimiser steps at the end of the understanding epochs, and of the fit."""
+        total = int(self.trainer.estimated_stepping_batches)  # it also counts the batches
+        batches, at_once = self.trainer.num_training_batches, self.trainer.accumulate_grad_batches
+        return min(self.understanding_epochs * math.ceil(batches / at_once), total), total
+
+    @property
     def longest_sequence(self) -> int:
         """Tokens of the longest sequence that a training step attends over."""
         read = len(self.chain.visual.positional_embedding) + 2 * self.model_config.n_queries
@@ -439,19 +446,18 @@ class UniEmo(Painting, Grounding, Restorable):
         """Return AdamW over the parameter groups, its rates set per stage and step.
 
         Raises:
-            UserError: If the training has no end.
+            UserError: If the training has no last epoch.
         """
         stages = stage_rates(self.rates, self.last_stage)
         optimizer = torch.optim.AdamW(
             parameter_groups(self, self.rates, stages), lr=1.0, betas=(0.9, 0.999)
         )
-        steps = self.trainer.estimated_stepping_batches  # it also counts the batches
-        if math.isinf(steps):
-            raise UserError("training has no end; give trainer.max_epochs or trainer.max_steps")
-        total = int(steps)
-        batches, at_once = self.trainer.num_training_batches, self.trainer.accumulate_grad_batches
-        split = min(self.understanding_epochs * math.ceil(batches / at_once), total)
-        schedule = stage_schedule(optimizer, stages, self.rates.warmup, split, total)
+        if self.trainer.max_epochs == -1:
+            raise UserError(
+                "training has no last epoch; give trainer.max_epochs (trainer.max_steps may end it "
+                "before)"
+            )
+        schedule = stage_schedule(optimizer, stages, self.rates.warmup, *self.stage_ends)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

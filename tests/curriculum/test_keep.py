@@ -17,6 +17,11 @@ class Scripted(lightning.LightningModule):
         self.weight = torch.nn.Parameter(torch.zeros(()))
 
     @property
+    def stage_ends(self) -> tuple[int, int]:  # of one step an epoch
+        epochs = len(self.accuracy)
+        return min(self.understanding_epochs, epochs), epochs
+
+    @property
     def stage(self) -> str:
         if self.current_epoch < self.understanding_epochs:
             return "understanding"

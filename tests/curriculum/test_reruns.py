@@ -60,6 +60,32 @@ def test_a_phase_goes_on_under_its_own_settings_alone(
     assert changed_setting(tmp_path, Experiment.read(EXPERIMENT, change, "test")) == changed
 
 
+def test_a_fit_that_steps_end_goes_on_after_an_epoch(
+    tiny_files: dict[str, Path], tmp_path: Path
+) -> None:
+    epochs = tmp_path / "epochs"
+    mine = {"class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
+            "init_args": {"dirpath": str(epochs), "every_n_epochs": 1, "save_top_k": -1,
+                          "save_on_train_epoch_end": True, "filename": "{epoch}"}}  # fmt: skip
+
+    def fit(runs: str, *more: str) -> UniEmoCLI:
+        changes = {"runs": tmp_path / runs, "model.understanding_epochs": 1,
+                   "model.model.dropout": 0.0, "trainer.max_epochs": 4, "trainer.max_steps": 10,
+                   "trainer.strategy": "auto", "trainer.precision": "32-true"}  # fmt: skip
+        return UniEmoCLI(["fit", "-c", EXPERIMENT, *settings(tiny_files, **changes), *more])
+
+    whole = fit("whole", "--trainer.callbacks", f"[{mine}]")
+    again = fit("again", "--ckpt_path", str(epochs / "epoch=0.ckpt"))
+    assert whole.trainer.global_step == again.trainer.global_step == 10
+    assert whole.trainer.current_epoch == again.trainer.current_epoch
+    expected, found = (
+        torch.load(tmp_path / runs / "emoset/joint/best.ckpt", weights_only=True)["state_dict"]
+        for runs in ("whole", "again")
+    )
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
 def test_a_fit_goes_on_within_a_joint_epoch_beside_a_users_own_checkpoints(
     tiny_files: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -56,8 +56,8 @@ class BestCheckpoint(PhaseCheckpoint):
 
     def on_validation_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
         """Consider the epoch, unless it is one of a warm-up that joint epochs follow."""
-        epochs = trainer.max_epochs or 0
-        joint_follows = module.head is not None and epochs > module.understanding_epochs
+        warm_up, end = module.stage_ends
+        joint_follows = module.head is not None and warm_up < end
         if module.stage == "joint" or not joint_follows:
             super().on_validation_end(trainer, module)
 
@@ -74,6 +74,20 @@ class LastCheckpoint(PhaseCheckpoint):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, LAST, every_n_epochs=1, save_on_train_epoch_end=True)
+
+    def on_train_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+        """Go on with the epoch after a finished one.
+
+        Under ``max_steps`` Lightning 2.6 takes any epoch that a checkpoint was written in for
+        unfinished, and would begin with a batch more of it.
+        """
+        super().on_train_start(trainer, module)
+        loop = trainer.fit_loop
+        progress: Any = loop.epoch_progress.current
+        if progress.ready == progress.started == progress.processed > progress.completed:
+            progress.completed = progress.processed
+            loop.epoch_loop.restarting = False
+            loop.reset_restart_stage()
 
     def on_train_epoch_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
         """Save, unless the epoch is the last."""
