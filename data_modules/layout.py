@@ -203,7 +203,9 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path} is missing; the folder must hold EmoSet's layout whole") from None
+        raise UserError(
+            f"{path} is missing; the folder must hold EmoSet's layout whole, or a hub's copy of it"
+        ) from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as JSON ({error}); restore it") from None
 

@@ -1,7 +1,6 @@
 """The real command line, in a subprocess, on tiny files."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +8,9 @@ from unittest import mock
 
 import pytest
 import torch
-import yaml
 
 from tests.conftest import settings
+from uniemo.cli import COMMANDS, LIGHTNING
 
 ROOT = Path(__file__).parents[1]
 
@@ -147,6 +146,10 @@ def test_missing_weights_and_data_are_told_in_one_line(capsys, tiny_files, tmp_p
     line = fail(capsys, "fit", "-c", paper, *overrides)
     assert "nowhere" in line
     assert "EmoSet's layout, or a hub's copy" in line
+    overrides = settings(tiny_files, **{"data.init_args.root": tmp_path})
+    line = fail(capsys, "fit", "-c", paper, *overrides)
+    assert "info.json" in line
+    assert "EmoSet's layout whole, or a hub's copy" in line
     overrides = settings(tiny_files, **{"model.diffusion.source": tmp_path / "no_head"})
     line = fail(capsys, "fit", "-c", paper, *overrides)
     assert "no_head" in line
@@ -155,26 +158,25 @@ def test_missing_weights_and_data_are_told_in_one_line(capsys, tiny_files, tmp_p
     assert not (tmp_path / "runs").exists()
 
 
-def test_printed_settings_explain_every_key(capsys):
-    assert leave("fit", "-c", MINI, "--print_config") == 0
-    printed = capsys.readouterr().out
-    assert yaml.safe_load(printed)["model"]["model"]["n_queries"] == 8
-    keys, comment = 0, ""
-    for line in map(str.strip, printed.splitlines()):
-        key = re.match(r"(\w+):", line)
-        if key and key[1] not in ("class_path", "init_args"):
-            assert comment.partition("(type:")[0].strip(), line
-            keys += 1
-        comment = f"{comment} {line.lstrip('# ')}" if line.startswith("#") else ""
-    assert keys > 100
+@pytest.mark.parametrize("name", ["best", "last"])
+@pytest.mark.parametrize("command", ["validate", "test", "predict"])
+def test_a_checkpoint_that_no_phase_has_left_is_told_in_one_line(capsys, tmp_path, command, name):
+    line = fail(capsys, command, "-c", MINI, "--runs", str(tmp_path), "--ckpt_path", name)
+    assert f"joint/{name}.ckpt does not exist; run phase joint first" in line
 
 
 @pytest.mark.parametrize(
-    "command", ["fit", "validate", "test", "predict", "train", "eval", "ablate", "data", "configs"]
+    "command",
+    [*LIGHTNING, *COMMANDS, "data check", "data emoscenes", "configs copy"],
 )
 def test_every_command_explains_itself(capsys, command):
-    assert leave(command, "--help") == 0
+    assert leave(*command.split(), "--help") == 0
     assert "usage" in capsys.readouterr().out
+
+
+def test_a_data_set_that_cannot_be_written_is_told_in_one_line(capsys, tmp_path):
+    root = str(tmp_path / "data")
+    assert "train" in fail(capsys, "data", "emoscenes", "--root", root, "--train", "-1")
 
 
 def test_unknown_commands_and_configs_are_told_in_one_line(capsys):

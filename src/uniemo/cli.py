@@ -57,11 +57,12 @@ def configs(arguments: list[str]) -> None:
     """List the shipped configurations: ``uniemo configs``; or ``uniemo configs copy NAME``.
 
     Raises:
-        UserError: If the arguments are others, or the copy would replace a file.
+        UserError: If the arguments are others, there is no such configuration, or the copy would
+            replace a file.
     """
     usage = "usage: uniemo configs, or uniemo configs copy NAME"
     shipped = shipped_configs()
-    if arguments in (["-h"], ["--help"]):
+    if arguments[-1:] in (["-h"], ["--help"]):
         print(usage)
         return
     if not arguments:
@@ -88,12 +89,12 @@ def data(arguments: list[str]) -> None:
     from data_modules.emoscenes.__main__ import main as write
 
     match arguments:
-        case ["-h" | "--help"]:
+        case ["-h" | "--help"] | ["check", "-h" | "--help"]:
             print(usage)
         case ["check", root]:
             print(check(root))
         case ["emoscenes", *rest]:
-            write(rest)
+            sys.exit(write(rest))
         case _:
             raise UserError(usage)
 

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from uniemo.checkpoints import read_checkpoint
 from uniemo.configs import Parser
 from uniemo.curriculum.generate import generate
-from uniemo.curriculum.keep import BEST, BestCheckpoint, LastCheckpoint, phase_result
+from uniemo.curriculum.keep import BEST, LAST, BestCheckpoint, LastCheckpoint, phase_result
 from uniemo.curriculum.report import Report
 from uniemo.curves import curve_logger
 from uniemo.errors import UserError
@@ -64,18 +64,33 @@ class UniEmoCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Leave the configuration as it was given: a checkpoint restores weights, not settings."""
 
-    def before_instantiate_classes(self) -> None:
-        """Find, before anything is built, the checkpoint to start from or to measure.
+    def _prepare_subcommand_parser(
+        self, klass: type, subcommand: str, **kwargs: Any
+    ) -> LightningArgumentParser:
+        """Say what the checkpoint is by default: Lightning's help does not know."""
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand != "fit":
+            phase = "joint phase" if subcommand == "predict" else "run"
+            (action,) = (each for each in parser._actions if each.dest == "ckpt_path")
+            action.help = (
+                f"A checkpoint file, or ``best`` or ``last`` of the {phase}; null for best"
+            )
+        return parser
 
-        ``validate`` and ``test`` measure the run's own best one if none is given.
+    def before_instantiate_classes(self) -> None:
+        """Find, before anything is built, the checkpoint to start from, to measure or to paint by.
+
+        Without a file it is the best one of the run, or to paint by of the joint phase: Lightning
+        would measure random weights where it finds none.
 
         Raises:
             UserError: If the checkpoint is missing, broken or another model's.
         """
         given = self._get(self.config, "ckpt_path")
-        if given is None and self.subcommand in ("validate", "test"):
-            phase = self._get(self.config, "phase")
-            given = str(phase_result(self.experiment_folder, phase, BEST))
+        if self.subcommand != "fit" and given in (None, "best", "last"):
+            phase = "joint" if self.subcommand == "predict" else self._get(self.config, "phase")
+            name = LAST if given == "last" else BEST
+            given = str(phase_result(self.experiment_folder, phase, name))
             self.config[self.subcommand].ckpt_path = given
         if given not in (None, "best", "last"):
             read_checkpoint(given)
@@ -131,12 +146,9 @@ class UniEmoCLI(LightningCLI):
             kwargs["precision"] = native_precision(config.get("accelerator"))
         return super().instantiate_trainer(**kwargs)
 
-    def predict(
-        self, model: UniEmo, datamodule: Any, ckpt_path: str | None = None, **_: Any
-    ) -> None:
-        """Run the generate phase, from the joint phase's best checkpoint if none is given."""
-        checkpoint = Path(ckpt_path or phase_result(self.experiment_folder, "joint", BEST))
+    def predict(self, model: UniEmo, datamodule: Any, ckpt_path: str, **_: Any) -> None:
+        """Run the generate phase."""
         config = self._get(self.config_init, "generate")
         folder = self.experiment_folder / "generate"
         cache = Path(self._get(self.config_init, "eval").cache).expanduser()
-        generate(self.trainer, model, datamodule, checkpoint, config, folder, cache)
+        generate(self.trainer, model, datamodule, Path(ckpt_path), config, folder, cache)

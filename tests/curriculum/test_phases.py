@@ -138,12 +138,12 @@ def test_the_best_checkpoint_is_measured_if_none_is_given(tiny_files, whole, com
         env=environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    accuracy = re.search(rf"{split}/accuracy\W+([0-9.]+)", done.stdout)
-    assert accuracy, done.stdout
+    printed = re.search(rf"{split}/loss\W+([0-9.]+)", done.stdout)
+    assert printed, done.stdout
     events = EventAccumulator(str(whole / "joint"))
     events.Reload()
-    logged = events.Scalars(f"{split}/accuracy")[-1].value  # of the one joint epoch, so of the best
-    assert float(accuracy[1]) == pytest.approx(logged, abs=1e-4)
+    logged = events.Scalars(f"{split}/loss")[-1].value  # of the one joint epoch, so of the best
+    assert float(printed[1]) == pytest.approx(logged, abs=1e-4)
 
 
 def test_logs_hold_every_loss_the_validation_and_a_picture(whole: Path):

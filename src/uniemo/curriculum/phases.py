@@ -15,7 +15,11 @@ DONE = "done"  # in a phase's folder once it has ended
 
 
 def run_phase(phase: str, experiment: Experiment, file: str, overrides: list[str]) -> None:
-    """Run one phase to its end: fit and test the best checkpoint, or paint and filter."""
+    """Run one phase to its end: fit and test the best checkpoint, or paint and filter.
+
+    Raises:
+        UserError: If the phase before it has not been run, or a setting is wrong.
+    """
     folder = experiment.folder
     # The phase has the last word: an override of the head must not bring it back in the third.
     arguments = [*overrides, "--phase", phase, *PHASE_ARGUMENTS[phase](experiment)]
@@ -54,12 +58,20 @@ def joint_arguments(experiment: Experiment) -> list[str]:
 
 
 def generate_arguments(experiment: Experiment) -> list[str]:
-    """Return which weights paint."""
+    """Return which weights paint.
+
+    Raises:
+        UserError: If the joint phase has left none.
+    """
     return ["--ckpt_path", str(phase_result(experiment.folder, "joint", BEST))]
 
 
 def finetune_arguments(experiment: Experiment) -> list[str]:
-    """Return what the third phase changes: start, data, epochs, rates, and no diffusion head."""
+    """Return what the third phase changes: start, data, epochs, rates, and no diffusion head.
+
+    Raises:
+        UserError: If the two phases before it have left no weights or images.
+    """
     config = experiment.finetune
     root = config.root
     if root is None:
