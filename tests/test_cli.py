@@ -114,6 +114,7 @@ MINI = str(ROOT / "experiments/emoscenes.yaml")
         (["--model.model.n_queries", "0"], ["model.model.n_queries", "at least 1"]),
         (["--model.model.support", "0"], ["model.model.support", "at least 1"]),
         (["--model.model.dropout", "1"], ["model.model.dropout", "below 1"]),
+        (["--model.diffusion.images_at_once", "0"], ["images_at_once", "at least 1"]),
         (["--model.clip.scene_template", "x"], ["model.clip.scene_template", "{}"]),
         (["--model.space.rank", "0"], ["model.space.rank", "at least 1"]),
         (["--model.space.jitter", "-1"], ["model.space.jitter", "at least 0"]),

@@ -69,17 +69,6 @@ class DiffusionConfig:
     """Images whose noise-prediction losses are computed at once; of a greater batch only so many
     are in the memory together, 0.7 GB each at paper scale. No result depends on it."""
 
-    def __post_init__(self) -> None:
-        """Check the number.
-
-        Raises:
-            UserError: If it is below 1.
-        """
-        if self.images_at_once < 1:
-            raise UserError(
-                f"model.diffusion.images_at_once is {self.images_at_once}; give at least 1"
-            )
-
 
 @dataclass
 class ModelConfig:
@@ -252,6 +241,16 @@ class Settings:
     loss: LossWeights = field(default_factory=LossWeights)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+    def __post_init__(self) -> None:
+        """Check the diffusion head's; within an optional group the parser would bury the message.
+
+        Raises:
+            UserError: If its images_at_once is below 1.
+        """
+        if self.diffusion is not None and self.diffusion.images_at_once < 1:
+            at_once = self.diffusion.images_at_once
+            raise UserError(f"model.diffusion.images_at_once is {at_once}; give at least 1")
 
     @classmethod
     def of_trained(cls, saved: dict[str, Any]) -> Self:

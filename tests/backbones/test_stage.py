@@ -101,7 +101,7 @@ def test_an_interrupted_stage_ends_with_the_weights_of_an_undisturbed_one(
 def test_the_rate_rises_stays_and_falls_over_the_last_third() -> None:
     class Idle(Stage):
         def loss(self, _batch: dict[str, Tensor], _batch_index: int) -> Tensor:
-            raise NotImplementedError
+            return torch.zeros(())
 
     stage = Idle(seed=0, steps=1000, batch_size=1, learning_rate=1.0, warmup=100)
     rates = [stage.rate(step) for step in (0, 49, 99, 700, 850, 1000, 1001)]

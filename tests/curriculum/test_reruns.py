@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -60,28 +61,36 @@ def test_a_phase_goes_on_under_its_own_settings_alone(
     assert changed_setting(tmp_path, Experiment.read(EXPERIMENT, change, "test")) == changed
 
 
+def fit(tiny_files: dict[str, Path], runs: Path, *more: str, **trainer: Any) -> UniEmoCLI:
+    """Train on tiny files: one epoch of understanding, then joint ones, of four steps each."""
+    changes = {"runs": runs, "model.understanding_epochs": 1, "model.model.dropout": 0.0,
+               "trainer.strategy": "auto", "trainer.precision": "32-true",
+               **{f"trainer.{key}": value for key, value in trainer.items()}}  # fmt: skip
+    return UniEmoCLI(["fit", "-c", EXPERIMENT, *settings(tiny_files, **changes), *more])
+
+
+def keeping(folder: Path, **when: Any) -> list[str]:
+    """Return the flags of a checkpoint callback of the user's own, which keeps them all."""
+    init = {"dirpath": str(folder), "save_top_k": -1, **when}
+    mine = {"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": init}
+    return ["--trainer.callbacks", f"[{mine}]"]
+
+
+def best_weights(runs: Path) -> dict[str, torch.Tensor]:
+    return torch.load(runs / "emoset/joint/best.ckpt", weights_only=True)["state_dict"]
+
+
 def test_a_fit_that_steps_end_goes_on_after_an_epoch(
     tiny_files: dict[str, Path], tmp_path: Path
 ) -> None:
-    epochs = tmp_path / "epochs"
-    mine = {"class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-            "init_args": {"dirpath": str(epochs), "every_n_epochs": 1, "save_top_k": -1,
-                          "save_on_train_epoch_end": True, "filename": "{epoch}"}}  # fmt: skip
-
-    def fit(runs: str, *more: str) -> UniEmoCLI:
-        changes = {"runs": tmp_path / runs, "model.understanding_epochs": 1,
-                   "model.model.dropout": 0.0, "trainer.max_epochs": 4, "trainer.max_steps": 10,
-                   "trainer.strategy": "auto", "trainer.precision": "32-true"}  # fmt: skip
-        return UniEmoCLI(["fit", "-c", EXPERIMENT, *settings(tiny_files, **changes), *more])
-
-    whole = fit("whole", "--trainer.callbacks", f"[{mine}]")
-    again = fit("again", "--ckpt_path", str(epochs / "epoch=0.ckpt"))
+    epochs, limits = tmp_path / "epochs", {"max_epochs": 4, "max_steps": 10}
+    keep = keeping(epochs, every_n_epochs=1, save_on_train_epoch_end=True, filename="{epoch}")
+    whole = fit(tiny_files, tmp_path / "whole", *keep, **limits)
+    start = ["--ckpt_path", str(epochs / "epoch=0.ckpt")]
+    again = fit(tiny_files, tmp_path / "again", *start, **limits)
     assert whole.trainer.global_step == again.trainer.global_step == 10
     assert whole.trainer.current_epoch == again.trainer.current_epoch
-    expected, found = (
-        torch.load(tmp_path / runs / "emoset/joint/best.ckpt", weights_only=True)["state_dict"]
-        for runs in ("whole", "again")
-    )
+    expected, found = best_weights(tmp_path / "whole"), best_weights(tmp_path / "again")
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], value) for name, value in expected.items())
 
@@ -90,27 +99,19 @@ def test_a_fit_goes_on_within_a_joint_epoch_beside_a_users_own_checkpoints(
     tiny_files: dict[str, Path], tmp_path: Path
 ) -> None:
     steps = tmp_path / "steps"
-    mine = {"class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-            "init_args": {"dirpath": str(steps), "every_n_train_steps": 1, "save_top_k": -1,
-                          "filename": "{step}"}}  # fmt: skip
-
-    def fit(runs: str, *more: str) -> UniEmoCLI:
-        changes = {"runs": tmp_path / runs, "model.understanding_epochs": 1,
-                   "model.model.dropout": 0.0, "trainer.max_epochs": 2,
-                   "trainer.strategy": "auto", "trainer.precision": "32-true"}  # fmt: skip
-        return UniEmoCLI(["fit", "-c", EXPERIMENT, *settings(tiny_files, **changes), *more])
-
     older = [tmp_path / "whole/emoset/joint" / name for name in ("best.ckpt", "last.ckpt")]
     older[0].parent.mkdir(parents=True)
     for path in older:
         path.write_bytes(b"of an older run")
-    whole = fit("whole", "--trainer.callbacks", f"[{mine}]")
-    best = torch.load(tmp_path / "whole/emoset/joint/best.ckpt", weights_only=True)["state_dict"]
+    keep = keeping(steps, every_n_train_steps=1, filename="{step}")
+    whole = fit(tiny_files, tmp_path / "whole", *keep, max_epochs=2)
+    best = best_weights(tmp_path / "whole")
     assert best["space.moments.count"].all()
     # An epoch has four steps: this one is the second of the joint epoch.
-    going_on = fit("again", "--ckpt_path", str(steps / "step=6.ckpt"))
+    start = ["--ckpt_path", str(steps / "step=6.ckpt")]
+    going_on = fit(tiny_files, tmp_path / "again", *start, max_epochs=2)
     assert going_on.trainer.global_step == whole.trainer.global_step == 8
     assert not any(p.requires_grad for p in going_on.model.chain.visual.parameters())
-    again = torch.load(tmp_path / "again/emoset/joint/best.ckpt", weights_only=True)["state_dict"]
+    again = best_weights(tmp_path / "again")
     for name, value in best.items():
         torch.testing.assert_close(again[name], value, rtol=1e-4, atol=1e-5, msg=name)
