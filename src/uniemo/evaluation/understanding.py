@@ -87,6 +87,9 @@ def evaluate_understanding(
 ) -> UnderstandingResult:
     """Measure a model on the test split.
 
+    Without autocast, in the precision of the weights. A phase's own test runs in the precision of
+    its training, so the two may differ by a picture or two.
+
     Args:
         module: The model, on ``device``.
         data: The data module.
