@@ -88,7 +88,7 @@ def evaluate_understanding(
     """Measure a model on the test split.
 
     Without autocast, in the precision of the weights. A phase's own test runs in the precision of
-    its training, so the two may differ by a picture or two.
+    its training, so the two can differ where two emotions are nearly as likely.
 
     Args:
         module: The model, on ``device``.
