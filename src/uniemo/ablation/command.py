@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from uniemo.ablation import draws, feedback, generation, published, spaces, structure
+from uniemo.ablation import draws, feedback, generation, guidance, published, spaces, structure
 from uniemo.ablation.page import Study, beside, command_line, write_page
 from uniemo.ablation.plan import PROFILES, PROGRAM, Trial, build_trials
 from uniemo.ablation.records import Arm
@@ -20,6 +20,7 @@ MODULES = {
     "draws": draws,
     "structure": structure,
     "generation": generation,
+    "guidance": guidance,
 }
 
 

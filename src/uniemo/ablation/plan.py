@@ -53,7 +53,7 @@ PROFILES = {
         "full",
         (0, 1, 2),
         (Scale(0.1, 0.3, 0.2), Scale(1.0, 1.0, 1.0)),
-        ("feedback", "published", "spaces", "draws", "structure", "generation"),
+        ("feedback", "published", "spaces", "draws", "structure", "generation", "guidance"),
         100,
         32,
     ),
@@ -69,7 +69,7 @@ class Trial:
     overrides: list[str]
     """Every ``--key value`` after it."""
     seed: int
-    fraction: float
+    scale: Scale
     profile: Profile
     ledger: Path
     """Keeps the numbers of its arms; small, and made to be committed."""
@@ -84,6 +84,11 @@ class Trial:
     def experiment(self) -> Experiment:
         """The experiment that this trial is."""
         return self.read()
+
+    @property
+    def fraction(self) -> float:
+        """Its share of the training split."""
+        return self.scale.fraction
 
     @property
     def folder(self) -> Path:
@@ -148,7 +153,7 @@ def build_trials(
             given = [part for key, value in settings.items() for part in (f"--{key}", str(value))]
             ledger = ledgers / profile.name / f"{trial_name(seed, scale.fraction)}.json"
             flags = [*overrides, *given]
-            yield Trial(file, flags, seed, scale.fraction, profile, ledger, more_real)
+            yield Trial(file, flags, seed, scale, profile, ledger, more_real)
 
 
 def epochs(own: int, share: float, fraction: float, least: int = 1) -> int:

@@ -2,10 +2,11 @@
 
 import gc
 from dataclasses import replace
+from pathlib import Path
 
 from uniemo.ablation.measuring import Easel
 from uniemo.ablation.plan import Trial
-from uniemo.ablation.records import RESULT, Arm, Numbers, read_json, settings_of
+from uniemo.ablation.records import RESULT, Arm, Numbers, Record, read_json, settings_of
 from uniemo.ablation.runs import fit, joint
 from uniemo.curriculum.keep import BEST
 from uniemo.experiment import Experiment
@@ -54,6 +55,16 @@ def trained(trial: Trial, arm: str, experiment: Experiment) -> Arm:
     groups, images = ("model", "data", "trainer", "eval"), trial.profile.images
     settings = settings_of(experiment, *groups, arm=arm, images=images)
     return Arm.of(trial, f"structure/{arm}", settings)
+
+
+def checkpoint(trial: Trial, arm: str) -> Path:
+    """Return an arm's checkpoint; it is trained if only its numbers are at hand, or nothing."""
+    if arm == "default":
+        return joint(trial)
+    record = trained(trial, arm, trial.read(*changes(trial, arm)))
+    if Record.recall(record) is None:  # on this machine, whatever the ledger knows from others
+        fit(trial, f"structure/{arm}", changes(trial, arm))
+    return record.folder / BEST
 
 
 def train(trial: Trial, arm: str, easel: Easel) -> Numbers:
