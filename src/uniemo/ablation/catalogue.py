@@ -182,7 +182,8 @@ GROUPS = (
         "Validation pictures of a known scene and object are painted again from their own "
         "features, and pretrained CLIP names scene and object of the paintings, among all names. "
         "L(theta) is of these pictures; Emo-A is of pictures from the emotion space, as above. The "
-        "`long` arms train on their part of the split for as many steps as others on all of it.",
+        "`long` arms train on their part of the split for as many steps as `default` and `zero` do "
+        "on all of it.",
         {
             "default": "as the experiment's file says",
             "withheld": "the same model; both coefficients 0 when it paints",
