@@ -52,6 +52,7 @@ def run(trial: Trial, pending: dict[str, Arm]) -> None:
         module = UniEmo.from_checkpoint(checkpoint(trial, arm)).to(easel.experiment.device).eval()
         if arm == "withheld":
             module.fusion.coefficients = "zero"
+        # Emo-A anew, though other groups know some: a table's arms are to be of one machine.
         record.finish({**exam.painted(module), "emo_a": easel.measure(module)["emo_a"]})
         del module
         gc.collect()
