@@ -17,7 +17,7 @@ from data_modules.source import cache_folder, open_source
 from data_modules.views import CLIP_MEAN, CLIP_STD, Views
 from uniemo.batch import Annotations
 from uniemo.errors import UserError
-from uniemo.rows import shuffled_rows, stratified_rows
+from uniemo.utils.seeding import shuffled_rows, stratified_rows
 
 _STAGE_SPLITS = {
     "fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": (), None: SPLITS,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uniemo.errors import UserError
-from uniemo.rows import Stream
+from uniemo.utils.seeding import Stream
 
 
 @dataclass

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, default_collate
 from data_modules.sampler import Draw
 from data_modules.views import Views, open_picture, unreadable
 from uniemo.batch import Annotations, Batch
-from uniemo.rows import Stream
+from uniemo.utils.seeding import Stream
 
 
 class Pictures(Dataset[dict[str, Any]]):

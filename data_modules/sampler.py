@@ -14,7 +14,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from uniemo.batch import Batch
 from uniemo.errors import UserError
-from uniemo.processes import in_group
+from uniemo.utils.processes import in_group
 
 
 class Draw(NamedTuple):

@@ -80,7 +80,7 @@ def run(site: Path, folder: Path, program: str, *arguments: str) -> str:
 
 def test_without_the_clone_the_wheel_has_code_configs_and_weights(site, tmp_path):
     script = (
-        "import uniemo, data_modules, data_modules.emoscenes, uniemo.sources as s, pathlib;"
+        "import uniemo, data_modules, data_modules.emoscenes, uniemo.utils.sources as s, pathlib;"
         f"assert uniemo.__file__.startswith({str(site)!r}), uniemo.__file__;"
         f"assert data_modules.__file__.startswith({str(site)!r});"
         "w = pathlib.Path(s.resolve('package:backbones/weights'));"

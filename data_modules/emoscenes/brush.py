@@ -68,11 +68,11 @@ class Brush:
         """Return one of the colours."""
         return colours[int(len(colours) * self.dice.random())]
 
-    def near(self, colour: Colour, spread: float = 16) -> Colour:
-        """Return a colour near this one: lightness and channels move by up to ``spread``."""
-        light = self.between(-spread, spread)
+    def near(self, colour: Colour, evenly_spaced: float = 16) -> Colour:
+        """Return a colour near this one: lightness and channels move by up to ``evenly_spaced``."""
+        light = self.between(-evenly_spaced, evenly_spaced)
         red, green, blue = (
-            min(255, max(0, round(value + light + self.between(-spread, spread) / 2)))
+            min(255, max(0, round(value + light + self.between(-evenly_spaced, evenly_spaced) / 2)))
             for value in colour
         )
         return red, green, blue

@@ -196,13 +196,13 @@ def underwater(b: Brush) -> None:
     b.gradient(mix(water, WHITE, 0.35), deep, 0, 1)
     start = b.between(0.2, 0.8)
     for i in range(b.count(3, 5)):
-        x, spread = start + (i - 2) * 0.16, b.between(0.05, 0.09)
+        x, evenly_spaced = start + (i - 2) * 0.16, b.between(0.05, 0.09)
         foot = x + (x - 0.5) * 0.9
         points = [
-            (x - spread * 0.4, 0),
-            (x + spread * 0.4, 0),
-            (foot + spread, 0.75),
-            (foot - spread, 0.75),
+            (x - evenly_spaced * 0.4, 0),
+            (x + evenly_spaced * 0.4, 0),
+            (foot + evenly_spaced, 0.75),
+            (foot - evenly_spaced, 0.75),
         ]
         b.polygon(points, mix(water, WHITE, 0.22))
     sand, floor = b.near((190, 180, 135)), b.between(0.82, 0.9)

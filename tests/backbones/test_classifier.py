@@ -8,13 +8,13 @@ from uniemo.backbones import classifier
 from uniemo.backbones.classifier import NAMES, Classifier
 from uniemo.backbones.stage import run
 from uniemo.diffusion import StableDiffusion
-from uniemo.evaluation.features import PictureNetwork
+from uniemo.vision.networks import ImageNetwork
 
 
-def small_network(size: int) -> PictureNetwork:
+def small_network(size: int) -> ImageNetwork:
     """Stands for the ImageNet network: a convolution, a normalisation over the batch, means."""
     layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    return PictureNetwork(nn.Sequential(*layers), "small", 8, size, (0.5,) * 3, (0.5,) * 3)
+    return ImageNetwork(nn.Sequential(*layers), "small", 8, size, (0.5,) * 3, (0.5,) * 3)
 
 
 @pytest.fixture

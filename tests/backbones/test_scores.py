@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from uniemo.backbones import classifier, one_word, scores
 from uniemo.diffusion import SamplingConfig
-from uniemo.evaluation.features import PictureNetwork
+from uniemo.vision.networks import ImageNetwork
 
 
-def means(size: int) -> PictureNetwork:
+def means(size: int) -> ImageNetwork:
     """A network that sees nothing but a picture's mean red, green and blue."""
     network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return PictureNetwork(network, "means", 3, size, (0.0,) * 3, (1.0,) * 3)
+    return ImageNetwork(network, "means", 3, size, (0.0,) * 3, (1.0,) * 3)
 
 
 def test_psnr_of_a_known_error() -> None:

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uniemo.curriculum.painting import clear
+from uniemo.config.phases import PoolConfig
+from uniemo.curriculum.images import clear
 from uniemo.curriculum.requests import Requests, build_requests
-from uniemo.curriculum.settings import PoolConfig
 from uniemo.emotions import N_EMOTIONS
 
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from tests.conftest import settings
+from uniemo.cli.lightning import UniEmoCLI
+from uniemo.config.experiment import Experiment
 from uniemo.curriculum import phases
-from uniemo.curriculum.keep import LAST
+from uniemo.curriculum.checkpoints import LAST
 from uniemo.curriculum.phases import DONE, run_phase
 from uniemo.curriculum.resuming import SETTINGS, changed_setting
-from uniemo.experiment import Experiment
-from uniemo.lightning_cli import UniEmoCLI
 
 EXPERIMENT = str(Path(__file__).parents[2] / "experiments/emoset.yaml")
 

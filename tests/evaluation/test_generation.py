@@ -11,19 +11,24 @@ from sklearn.metrics import f1_score
 
 from uniemo.emotions import EMOTIONS
 from uniemo.errors import UserError
-from uniemo.evaluation.features import PictureNetwork
-from uniemo.evaluation.generation import GenerationEvaluation, Yardsticks, nearest, without_nan
-from uniemo.evaluation.judges import Judge
-from uniemo.evaluation.painters import ImageFolder, Painted
-from uniemo.evaluation.probes import LinearProbe
-from uniemo.evaluation.tables import FeatureTable
-from uniemo.evaluation.understanding import _f1_macro, read_truth
+from uniemo.evaluation.generation import (
+    EvaluationNetworks,
+    GenerationEvaluation,
+    nearest,
+    without_nan,
+)
+from uniemo.evaluation.judge import Judge
+from uniemo.evaluation.understanding import _f1_macro, read_composed_truth
+from uniemo.vision.features import FeatureTable
+from uniemo.vision.images import EmotionImageFolder, GeneratedBatch
+from uniemo.vision.linear_probe import LinearProbe
+from uniemo.vision.networks import ImageNetwork
 
 SIDE, WIDTH = 4, 3 * 4 * 4
 
 
-def network(name: str) -> PictureNetwork:
-    return PictureNetwork(torch.nn.Flatten(), name, WIDTH, SIDE, (0.0,) * 3, (1.0,) * 3)
+def network(name: str) -> ImageNetwork:
+    return ImageNetwork(torch.nn.Flatten(), name, WIDTH, SIDE, (0.0,) * 3, (1.0,) * 3)
 
 
 def pictures(n: int, seed: int) -> torch.Tensor:
@@ -37,11 +42,13 @@ def real(n: int, seed: int) -> FeatureTable:
 
 
 @pytest.fixture
-def yardsticks() -> Yardsticks:
+def yardsticks() -> EvaluationNetworks:
     generator = torch.Generator().manual_seed(5)
     probe = LinearProbe(torch.randn(8, WIDTH, generator=generator), torch.zeros(8))
     plain = network("plain")
-    return Yardsticks(Judge(plain, probe), plain, network("semantic"), network("perceptual"), None)
+    return EvaluationNetworks(
+        Judge(plain, probe), plain, network("semantic"), network("perceptual"), None
+    )
 
 
 def evaluate(yardsticks, image, emotion, index, batch_size, published=False):
@@ -50,7 +57,7 @@ def evaluate(yardsticks, image, emotion, index, batch_size, published=False):
         torch.device("cpu"),
     )  # fmt: skip
     for part in torch.arange(len(image)).split(batch_size):
-        evaluation.update(Painted(image[part], emotion[part], index[part]))
+        evaluation.update(GeneratedBatch(image[part], emotion[part], index[part]))
     return evaluation.compute()
 
 
@@ -122,7 +129,7 @@ def test_macro_f1_of_resamples_is_scikit_learns():
 
 
 def test_folder_keeps_order_and_number_and_refuses_broken_pictures(image_folder, tmp_path):
-    folder = ImageFolder(image_folder, per_emotion=2, size=8)
+    folder = EmotionImageFolder(image_folder, per_emotion=2, size=8)
     assert folder.counts.tolist() == [2] * 8
     batches = list(folder.batches(5))
     assert [len(batch.emotion) for batch in batches] == [5, 5, 5, 1]
@@ -134,21 +141,21 @@ def test_folder_keeps_order_and_number_and_refuses_broken_pictures(image_folder,
             Image.new("RGB", (8, 8)).save(tmp_path / name / f"{k}.png")
     (tmp_path / "fear" / "1.png").write_bytes(b"broken")
     with pytest.raises(UserError, match="cannot be read"):
-        list(ImageFolder(tmp_path, 2, 8).batches(16))
+        list(EmotionImageFolder(tmp_path, 2, 8).batches(16))
     (tmp_path / "fear" / "1.png").unlink()
     with pytest.raises(UserError, match="fear holds 1 pictures"):
-        ImageFolder(tmp_path, 2, 8)
+        EmotionImageFolder(tmp_path, 2, 8)
 
 
 def test_boxes_are_relative_and_absent_where_the_data_have_none(composed, tiny_files):
     class Data:
         root = str(composed)
 
-    truth = read_truth(Data, "test")
+    truth = read_composed_truth(Data, "test")
     assert truth is not None
     rows = json.loads((composed / "test.json").read_text())
     assert len(truth.box) == len(rows) == len(truth.posterior)
     assert truth.box[0].tolist() == [0, 0.25, 0.5, 0.75]
     assert truth.box[3].isnan().all()
     Data.root = str(tiny_files["emoset"])
-    assert read_truth(Data, "test") is None
+    assert read_composed_truth(Data, "test") is None

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from uniemo.curves import Series, curve_logger, read_curves
+from uniemo.curriculum.curves import Series, curve_logger, read_curves
 from uniemo.emotions import EMOTIONS
 from uniemo.evaluation.figures import curve_svg, data_uri
-from uniemo.evaluation.generation import Shown
+from uniemo.evaluation.generation import GeneratedExample
 from uniemo.evaluation.report import Filtered, Report, number, percent, read_filtered
 from uniemo.evaluation.understanding import Example
 
@@ -69,7 +69,7 @@ def full_report(side: int = 64) -> Report:
             for i in range(4)
         ],
         shown=[
-            Shown((picture() * 255).byte(), e, (e + k % 2) % 8, k, 0.9)
+            GeneratedExample((picture() * 255).byte(), e, (e + k % 2) % 8, k, 0.9)
             for e in range(8)
             for k in range(8)
         ],

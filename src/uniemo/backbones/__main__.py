@@ -14,11 +14,11 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
-from uniemo.allocator import keep_freed_memory
 from uniemo.backbones import autoencoder, clip, denoiser
 from uniemo.backbones.captions import build_tokenizer
 from uniemo.backbones.scores import write_scores
 from uniemo.backbones.stage import run
+from uniemo.utils.allocator import keep_freed_memory
 
 
 def train_clip(folder: Path, weights: Path, seed: int, steps: int, processes: int) -> None:

@@ -15,7 +15,7 @@ from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES
 from uniemo.backbones.pictures import Subject
 from uniemo.backbones.stage import Stage, run_for_once
 from uniemo.diffusion import StableDiffusion
-from uniemo.evaluation.features import efficientnet_lite0
+from uniemo.vision.networks import efficientnet_lite0
 
 NAMES = {"object": OBJECT_NAMES, "scene": SCENE_NAMES}
 

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
-from uniemo.attention import SHORT, training_attention
 from uniemo.backbones.pictures import Subject, loader
-from uniemo.curves import curve_logger
-from uniemo.precision import native_precision
+from uniemo.curriculum.curves import curve_logger
+from uniemo.utils.attention import SHORT, training_attention
+from uniemo.utils.precision import native_precision
 
 
 class Stage(lightning.LightningModule, ABC):

@@ -9,18 +9,18 @@ from lightning import Trainer
 from rich.console import Console
 from rich.table import Table
 
-from uniemo.checkpoints import read_checkpoint
-from uniemo.curriculum.painting import ImageWriter, clear, order, plan, read_painted
-from uniemo.curriculum.report import print_paths
+from uniemo.config.phases import GenerateConfig
+from uniemo.curriculum.images import ImageWriter, clear, order, plan, read_painted
+from uniemo.curriculum.pool import encode_pool, pool_of_folder, write_pool
+from uniemo.curriculum.reporting import print_paths
 from uniemo.curriculum.requests import Requests
-from uniemo.curriculum.selecting import examine, pool_of_folder, write_pool
-from uniemo.curriculum.settings import GenerateConfig
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.errors import UserError
 from uniemo.filtering import Reason, Selection, select
+from uniemo.model.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
-    from uniemo.module import UniEmo
+    from uniemo.model.uniemo import UniEmo
 
 
 def generate(
@@ -74,7 +74,7 @@ def generate(
         data.prepare_data()
         data.setup("fit")
         device = trainer.strategy.root_device
-        examined = examine(module, data, painted, folder, config.verifier, cache, device)
+        examined = encode_pool(module, data, painted, folder, config.verifier, cache, device)
         selection = select(examined.candidates, examined.reference, config.filter)
         write_pool(painted, examined, selection, module, folder)
         print_selection(selection, examined.candidates.target)

@@ -4,11 +4,11 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from uniemo.curriculum.keep import BEST, LAST, phase_result
-from uniemo.curriculum.report import SAMPLES, print_paths, print_results
+from uniemo.cli.lightning import UniEmoCLI
+from uniemo.config.experiment import Experiment
+from uniemo.curriculum.checkpoints import BEST, LAST, phase_result
+from uniemo.curriculum.reporting import SAMPLES, print_paths, print_results
 from uniemo.curriculum.resuming import changed_setting
-from uniemo.experiment import Experiment
-from uniemo.lightning_cli import UniEmoCLI
 
 PHASES = ("joint", "generate", "finetune")
 DONE = "done"  # in a phase's folder once it has ended

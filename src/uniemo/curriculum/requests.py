@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from uniemo.curriculum.settings import PoolConfig
+from uniemo.config.phases import PoolConfig
 from uniemo.emotions import N_EMOTIONS
 
 

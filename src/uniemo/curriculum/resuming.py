@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from uniemo.experiment import Experiment
-from uniemo.fingerprints import essential
+from uniemo.config.experiment import Experiment
+from uniemo.utils.fingerprints import relevant_settings
 
 SETTINGS = "config.yaml"  # Lightning writes it into a run's folder
 TRAINER = (
@@ -45,7 +45,7 @@ def _decisive(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the settings that a training depends on, by their full keys."""
     trainer = {key: config["trainer"].get(key) for key in TRAINER}
     groups = {key: config[key] for key in ("seed_everything", "model", "data")}
-    yield from _flat("", essential(groups | {"trainer": trainer}))
+    yield from _flat("", relevant_settings(groups | {"trainer": trainer}))
 
 
 def _flat(prefix: str, content: Any) -> Iterator[tuple[str, Any]]:

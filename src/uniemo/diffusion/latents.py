@@ -17,7 +17,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from uniemo.errors import UserError
-from uniemo.fingerprints import fingerprint
+from uniemo.utils.fingerprints import fingerprint
 
 
 def latent_fingerprint(vae: AutoencoderKL, image_size: int, dataset: str) -> str:

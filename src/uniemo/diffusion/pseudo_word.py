@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from uniemo.errors import UserError
-from uniemo.names import readable
+from uniemo.utils.names import readable
 
 
 class TokenizedPrompt(NamedTuple):

@@ -1,6 +1,6 @@
 """Judges, a checkpoint's numbers and the report page.
 
-``uniemo eval`` (:mod:`uniemo.evaluation.command`) writes ``metrics.json``. Its keys are stable;
+``uniemo eval`` (:mod:`uniemo.cli.evaluate`) writes ``metrics.json``. Its keys are stable;
 what could not be measured is null or absent, shares lie in [0, 1]:
 
 - ``experiment``, ``checkpoint`` (or the folder of pictures), ``seed``, ``protocol``.

@@ -6,7 +6,6 @@ Legend: H, h sides of pictures in pixels, gh x gw patches.
 from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
-from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -15,20 +14,12 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as transforms
 from torchvision.utils import draw_bounding_boxes
 
-from uniemo.curves import Series
-
-T = TypeVar("T")
+from uniemo.curriculum.curves import Series
 
 LARGEST = 192  # pixels of a picture's side in the page
 SMALL = 96  # up to here a JPEG would show its blocks
 HEAT = (1.0, 0.35, 0.0)  # colour of attention
 BOX = (255, 255, 255)
-
-
-def spread(items: Sequence[T], n: int) -> list[T]:
-    """Return up to ``n`` items, evenly spread."""
-    n = min(n, len(items))
-    return [items[i * len(items) // n] for i in range(n)]
 
 
 def data_uri(image: Tensor) -> str:

@@ -13,10 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from uniemo.emotions import EMOTIONS, N_EMOTIONS, POLARITY
-from uniemo.evaluation.features import PictureNetwork
-from uniemo.evaluation.judges import Judge
-from uniemo.evaluation.painters import Painted
-from uniemo.evaluation.tables import FeatureTable
+from uniemo.evaluation.judge import Judge
 from uniemo.metrics import (
     DensityCoverage,
     EmotionAccuracy,
@@ -30,6 +27,9 @@ from uniemo.metrics import (
     image_clarity,
     published_pairs,
 )
+from uniemo.vision.features import FeatureTable
+from uniemo.vision.images import GeneratedBatch
+from uniemo.vision.networks import ImageNetwork
 
 N_PAIRS = 10  # of the published scripts, per emotion
 SHOWN = 8  # pictures of each emotion in the report
@@ -37,17 +37,17 @@ COPY_QUANTILE = 0.99
 
 
 @dataclass(frozen=True)
-class Yardsticks:
+class EvaluationNetworks:
     """The networks that look at generated pictures; the same one may stand in several places."""
 
     judge: Judge
-    distances: PictureNetwork
+    distances: ImageNetwork
     """Its features are FID's, KID's, density's and coverage's."""
-    semantic: PictureNetwork
+    semantic: ImageNetwork
     """Its features are Sem-D's."""
-    perceptual: PictureNetwork
+    perceptual: ImageNetwork
     """Squared distance of its vectors is the perceptual distance of the diversity."""
-    clarity: tuple[PictureNetwork, PictureNetwork] | None
+    clarity: tuple[ImageNetwork, ImageNetwork] | None
     """Classifiers of objects and of scenes, logits; None for the judge's own probes."""
 
     def features(self, image: Tensor) -> dict[str, Tensor]:
@@ -59,7 +59,7 @@ class Yardsticks:
         return found
 
 
-class Shown(NamedTuple):
+class GeneratedExample(NamedTuple):
     """A generated picture for the report."""
 
     image: Tensor  # [3, H, H] uint8
@@ -73,7 +73,7 @@ class GenerationResult(NamedTuple):
     """The group of ``metrics.json``, and pictures to look at."""
 
     numbers: dict[str, Any]
-    shown: list[Shown]
+    shown: list[GeneratedExample]
     copy_threshold: float  # similarity above which 1 % of real test pictures lie
 
 
@@ -92,7 +92,7 @@ class GenerationEvaluation:
 
     def __init__(
         self,
-        yardsticks: Yardsticks,
+        yardsticks: EvaluationNetworks,
         training: FeatureTable,
         testing: FeatureTable,
         reference: FeatureTable,
@@ -120,7 +120,7 @@ class GenerationEvaluation:
         self.polarity_hits: list[Tensor] = []
         self.clarities: list[Tensor] = []
         self.copies: list[Tensor] = []
-        self.shown: list[Shown] = []
+        self.shown: list[GeneratedExample] = []
         self.counts = torch.zeros(N_EMOTIONS, dtype=torch.long)
 
         real, emotion = reference.features.to(device), reference.emotion.to(device)
@@ -131,7 +131,7 @@ class GenerationEvaluation:
             kernel.update(real[emotion == e], real=True)
 
     @torch.no_grad()
-    def update(self, painted: Painted) -> None:
+    def update(self, painted: GeneratedBatch) -> None:
         """Judge a batch of generated pictures."""
         image, emotion = painted.image.to(self.device), painted.emotion.to(self.device)
         self.counts += painted.emotion.bincount(minlength=N_EMOTIONS)
@@ -171,7 +171,7 @@ class GenerationEvaluation:
             picture = (image[i] * 255).round().to(torch.uint8).cpu()
             verdict, closest = int(seen[i]), int(row[i])
             self.shown.append(
-                Shown(picture, int(emotion[i]), verdict, closest, similarity[i].item())
+                GeneratedExample(picture, int(emotion[i]), verdict, closest, similarity[i].item())
             )
 
     def compute(self) -> GenerationResult:
@@ -240,14 +240,16 @@ class PublishedPairs:
         device: Where the work is done.
     """
 
-    def __init__(self, yardsticks: Yardsticks, counts: Tensor, device: torch.device) -> None:
+    def __init__(
+        self, yardsticks: EvaluationNetworks, counts: Tensor, device: torch.device
+    ) -> None:
         self.semantic = PublishedSemanticDiversity(yardsticks.semantic.width, N_PAIRS).to(device)
         self.pairs = published_pairs(counts, N_PAIRS)  # [C, P, 2]
         self.start = counts.cumsum(0) - counts  # [C] position of each emotion's first picture
         self.wanted = set(self.pairs.flatten().tolist())
         self.kept: dict[int, Tensor] = {}
 
-    def update(self, semantic: Tensor, perceptual: Tensor, painted: Painted) -> None:
+    def update(self, semantic: Tensor, perceptual: Tensor, painted: GeneratedBatch) -> None:
         """Add vectors [B, F] of a batch; only those that a pair needs are kept."""
         device = semantic.device
         self.semantic.update(semantic, painted.emotion.to(device), painted.index.to(device))

@@ -16,9 +16,10 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from uniemo.emotions import EMOTIONS
-from uniemo.evaluation.figures import Series, attention_overlay, curve_svg, data_uri, spread
-from uniemo.evaluation.generation import Shown
+from uniemo.evaluation.figures import Series, attention_overlay, curve_svg, data_uri
+from uniemo.evaluation.generation import GeneratedExample
 from uniemo.evaluation.understanding import Example
+from uniemo.vision.images import evenly_spaced
 
 
 class PublishedRow(NamedTuple):
@@ -64,7 +65,7 @@ class Report:
     other_data: bool
     """Whether the data are another set than the published numbers'."""
     examples: Sequence[Example] = ()
-    shown: Sequence[Shown] = ()
+    shown: Sequence[GeneratedExample] = ()
     copy_threshold: float = 1.0
     nearest: dict[int, Tensor] = field(default_factory=dict)
     """Training pictures [3, H, H] in [0, 1] by row."""
@@ -151,9 +152,9 @@ def read_filtered(folder: Path) -> list[Filtered]:
     for row in rows:
         by_reason.setdefault(row["reason"], []).append(row)
     refused = {reason: found for reason, found in by_reason.items() if reason != "kept"}
-    chosen = spread(by_reason.get("kept", []), N_FILTERED)
+    chosen = evenly_spaced(by_reason.get("kept", []), N_FILTERED)
     for found in refused.values():
-        chosen += spread(found, max(N_FILTERED // len(refused), 1))
+        chosen += evenly_spaced(found, max(N_FILTERED // len(refused), 1))
     examples = []
     for row in chosen:
         with Image.open(folder / row["image"]) as opened:

@@ -21,18 +21,15 @@ from torchmetrics.classification import (
 
 from uniemo.batch import Batch
 from uniemo.emotions import N_EMOTIONS, POLARITY
-from uniemo.evaluation.features import PictureNetwork
-from uniemo.evaluation.probes import fit_linear_probe
-from uniemo.evaluation.tables import Library, Look, View
 from uniemo.metrics import PointingGame, bootstrap_interval
-from uniemo.module import UniEmo
-from uniemo.sources import resolve
-from uniemo.understanding import load_clip
+from uniemo.model.uniemo import UniEmo
+from uniemo.vision.features import FeatureCache, FeatureRequest
+from uniemo.vision.linear_probe import fit_linear_probe
 
 N_BINS = 15  # of the calibration error
 
 
-class Truth(NamedTuple):
+class ComposedTruth(NamedTuple):
     """What only a composed data set knows of a split's N pictures."""
 
     box: Tensor  # [N, 4] left, top, right, bottom of the object in [0, 1]; NaN where none
@@ -58,7 +55,7 @@ class UnderstandingResult(NamedTuple):
     examples: list[Example]
 
 
-def read_truth(data: Any, split: str) -> Truth | None:
+def read_composed_truth(data: Any, split: str) -> ComposedTruth | None:
     """Read boxes and posteriors beside a split's annotations; None where the data have none.
 
     They are EmoScenes': square pictures whose ``card.json`` tells the side in pixels.
@@ -78,7 +75,7 @@ def read_truth(data: Any, split: str) -> Truth | None:
         box = annotation["box"]
         boxes.append([float("nan")] * 4 if box is None else [side / size for side in box])
         posteriors.append(annotation["posterior"])
-    return Truth(torch.tensor(boxes).clamp(0, 1), torch.tensor(posteriors))
+    return ComposedTruth(torch.tensor(boxes).clamp(0, 1), torch.tensor(posteriors))
 
 
 @torch.inference_mode()
@@ -108,7 +105,7 @@ def evaluate_understanding(
     polarity_accuracy = BinaryAccuracy().to(device)
     pointing = {"scene": PointingGame().to(device), "object": PointingGame().to(device)}
     polarity = torch.tensor(POLARITY, device=device)
-    truth = read_truth(data, "test")
+    truth = read_composed_truth(data, "test")
     targets, predictions = [], []
     examples: list[Example] = []
     loader = data.test_dataloader()
@@ -155,20 +152,7 @@ def evaluate_understanding(
     return UnderstandingResult(understanding, _query_numbers(pointing), examples)
 
 
-def frozen_clip(module: UniEmo, device: torch.device) -> Look:
-    """Return a look at the CLIP view with the pretrained CLIP of a model, nothing of it trained."""
-    config = module.clip_config
-    clip = load_clip(resolve(config.model), config.pretrained)
-    mean, std = (torch.tensor(values)[:, None, None] for values in (clip.mean, clip.std))
-    visual = clip.model.visual
-    network = PictureNetwork(
-        visual, config.model, visual.proj.shape[1], clip.image_size, clip.mean, clip.std
-    )
-    view = View(f"CLIP {clip.image_size}", lambda batch: batch["clip_image"] * std + mean)
-    return Look(network.to(device), view)
-
-
-def linear_probe_accuracy(clip: Look, library: Library) -> float:
+def linear_probe_accuracy(clip: FeatureRequest, library: FeatureCache) -> float:
     """Return the test accuracy of a linear probe on frozen CLIP's own image features.
 
     The baseline of the understanding.
@@ -186,7 +170,7 @@ def linear_probe_accuracy(clip: Look, library: Library) -> float:
     return (seen == test.emotion).double().mean().item()
 
 
-def _boxes(truth: Truth | None, batch: Batch) -> Tensor:
+def _boxes(truth: ComposedTruth | None, batch: Batch) -> Tensor:
     """Return the objects' boxes [B, 4], NaN where there is none."""
     if truth is None:
         return torch.full((len(batch["index"]), 4), torch.nan)

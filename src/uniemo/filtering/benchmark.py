@@ -28,11 +28,11 @@ def synthetic_pool(
     deviation = torch.arange(1, width + 1).rsqrt()  # [E]
     modes = torch.randn(n_emotions * n_modes, width, generator=generator) * deviation
 
-    def around(mode: Tensor, spread: float) -> Tensor:
+    def around(mode: Tensor, evenly_spaced: float) -> Tensor:
         features = torch.empty(len(mode), width)  # [., E]
         for rows in row_blocks(len(mode)):
             noise = torch.randn(rows.stop - rows.start, width, generator=generator)
-            features[rows] = modes[mode[rows]] + spread * noise * deviation
+            features[rows] = modes[mode[rows]] + evenly_spaced * noise * deviation
         return features
 
     def draw(limit: int, n: int) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Generator, Tensor, distributed, nn
 from uniemo.batch import Features
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.fusion.streaming import Moments, Reservoir
-from uniemo.processes import in_group
+from uniemo.utils.processes import in_group
 
 
 class EmotionSpace(nn.Module, ABC):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from uniemo.emotions import N_EMOTIONS
-from uniemo.processes import in_group
+from uniemo.utils.processes import in_group
 
 EMPTY = 2**32
 """Priority of an empty slot: above that of any row."""

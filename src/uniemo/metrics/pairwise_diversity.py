@@ -61,7 +61,7 @@ class PairwiseDiversity(Metric):
 
     def mean_squared_distance(self) -> Tensor:
         """Return ``[C]``: the mean over pairs of ||x - x'||^2; NaN below two images."""
-        spread = self.count * self.squares_sum - self.features_sum.square().sum(dim=1)  # [C]
+        evenly_spaced = self.count * self.squares_sum - self.features_sum.square().sum(dim=1)  # [C]
         pairs = self.count * (self.count - 1) / 2  # [C]
         # Rounding may leave the spread of equal images just below 0.
-        return torch.where(pairs > 0, spread.clamp(min=0) / pairs, torch.nan)
+        return torch.where(pairs > 0, evenly_spaced.clamp(min=0) / pairs, torch.nan)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from uniemo.errors import UserError, first_line
-from uniemo.names import readable
+from uniemo.utils.names import readable
 
 PROVIDE = (
     "give a weights file as `pretrained`, a folder as model `local-dir:/path` "

@@ -11,7 +11,7 @@ from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_gather
 from torch.nn import functional as F
 
-from uniemo.processes import in_group
+from uniemo.utils.processes import in_group
 
 LOGIT_SCALE_START = 1 / 0.07
 LOGIT_SCALE_MAX = 100.0

@@ -1,0 +1,1 @@
+"""The command line: ``uniemo`` and ``lightning`` are the same program."""

@@ -1,0 +1,1 @@
+"""The settings of an experiment, and how they are read from YAML files and flags."""

@@ -1,0 +1,274 @@
+"""The settings of the model, as the command line and YAML files name them.
+
+A later configuration merges these key by key. Published values are METHOD's, "Published training
+settings"; where a default differs from them it says so.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Self
+
+from uniemo.diffusion import SamplingConfig
+from uniemo.errors import UserError
+from uniemo.fusion import (
+    Coefficients,
+    DiagonalGaussian,
+    EmotionSpace,
+    Mixture,
+    StoredFeatures,
+    TiedGaussian,
+)
+from uniemo.understanding import QuerySets
+
+
+@dataclass
+class ClipConfig:
+    """Where CLIP comes from."""
+
+    model: str = "ViT-L-14-quickgelu"
+    """An open_clip model name, a folder as ``local-dir:PATH``, or a hub id as ``hf-hub:ID``;
+    ``package:PATH`` in it means a folder inside the installed uniemo package."""
+
+    pretrained: str | None = "openai"
+    """For a model name: a tag of open_clip's weights, or a weights file. Null for folders and hub
+    ids, which bring their own."""
+
+    scene_template: str = "a photo of {}"
+    """Sentence in which CLIP's text tower reads a scene's name."""
+
+    object_template: str = "a photo of {}"
+    """Sentence in which CLIP's text tower reads an object's name."""
+
+    def __post_init__(self) -> None:
+        """Check the sentences.
+
+        Raises:
+            UserError: If one has no place for the name.
+        """
+        for key in ("scene_template", "object_template"):
+            if "{}" not in getattr(self, key):
+                raise UserError(
+                    f"model.clip.{key} is {getattr(self, key)!r}; write {{}} where the name goes"
+                )
+
+
+@dataclass
+class DiffusionConfig:
+    """The frozen latent-diffusion head."""
+
+    source: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+    """A Stable-Diffusion folder in diffusers' layout, or the hub id of one; ``package:PATH`` means
+    a folder inside the installed uniemo package."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the frozen weights."""
+
+    prompt: str = "a *"
+    """The prompt; its ``*`` is the pseudo-word (the public code's wording is not known; ours)."""
+
+    images_at_once: int = 16
+    """Images whose noise-prediction losses are computed at once; of a greater batch only so many
+    are in the memory together, 0.7 GB each at paper scale. No result depends on it."""
+
+
+@dataclass
+class ModelConfig:
+    """The structure that is trained."""
+
+    n_queries: int = 32
+    """Tokens of each set of expert queries."""
+
+    queries: QuerySets = "both"
+    """Which sets of expert queries there are; all but ``both`` are ablations."""
+
+    coefficients: Coefficients = "retrieved"
+    """Where the correlation coefficients come from; all but ``retrieved`` are ablations."""
+
+    support: int = 10
+    """Training pictures a scene or object must occur in to enter the attribute base (ours)."""
+
+    dropout: float = 0.5
+    """Dropout of the emotion head."""
+
+    evidence: bool = False
+    """Whether the emotion's logits also hold what the names in the two attribute bases say of it
+    (ours; the published head reads fe alone)."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            UserError: If one is out of range.
+        """
+        if self.n_queries < 1:
+            raise UserError(
+                f"model.model.n_queries is {self.n_queries}; give at least 1, "
+                "or model.model.queries none"
+            )
+        if self.support < 1:
+            raise UserError(f"model.model.support is {self.support}; give at least 1")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"model.model.dropout is {self.dropout}; give 0 or more, below 1")
+
+
+@dataclass
+class EmotionSpaceConfig:
+    """What is kept of the training split's features, to generate from."""
+
+    kind: Literal["diagonal", "tied", "mixture", "stored"] = "diagonal"
+    """``diagonal``: the published Gaussians. ``tied``: low-rank covariance over [fe, fs, fo].
+    ``mixture``: several modes per emotion. ``stored``: jittered features of real pictures. The last
+    three are ours and keep what belongs together."""
+
+    rank: int = 64
+    """For ``tied``: principal axes per emotion."""
+
+    modes: int = 16
+    """For ``mixture``: modes per emotion."""
+
+    jitter: float = 0.2
+    """For ``stored``: deviation of the added noise, in deviations of the emotion's features."""
+
+    capacity: int = 1024
+    """For all but ``diagonal``: rows of the training split looked at, per emotion."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            UserError: If one is out of range.
+        """
+        for key, least in {"rank": 1, "modes": 1, "jitter": 0, "capacity": 1}.items():
+            if getattr(self, key) < least:
+                raise UserError(f"model.space.{key} is {getattr(self, key)}; give at least {least}")
+
+    def build(self, feature_width: int) -> EmotionSpace:
+        """Build the empty emotion space for features of this width."""
+        match self.kind:
+            case "diagonal":
+                return DiagonalGaussian(feature_width)
+            case "tied":
+                return TiedGaussian(feature_width, self.rank, self.capacity)
+            case "mixture":
+                return Mixture(feature_width, self.modes, self.capacity)
+            case "stored":
+                return StoredFeatures(feature_width, self.jitter, self.capacity)
+
+
+@dataclass
+class LossWeights:
+    """L_joint = understanding L_U + condition L_cond + diffusion L(theta)."""
+
+    scene: float = 0.05
+    """Weight of L_S in L_U."""
+
+    object: float = 0.05
+    """Weight of L_O in L_U."""
+
+    emotion: float = 0.9
+    """Weight of L_Cls in L_U."""
+
+    understanding: float = 0.5
+    """Weight of L_U in L_joint; the understanding epochs before use 1."""
+
+    condition: float = 0.001
+    """Weight of L_cond."""
+
+    diffusion: float = 1.0
+    """Weight of L(theta)."""
+
+    alignment: float = 0.0
+    """Weight, in the understanding epochs, of the distance of mapped scenes, objects and the whole
+    condition to the words of their names; it moves the mappers alone, at their rate in those epochs
+    (ours; the published training starts the mappers anywhere)."""
+
+    generated: float = 1.0
+    """Weight of a generated picture in L_U, a real one having 1 (third phase; ours)."""
+
+
+@dataclass
+class StageRates:
+    """Peak learning rates of one stage; 0 freezes a group."""
+
+    visual: float = 0.0
+    """CLIP's visual tower."""
+
+    queries: float = 5e-4
+    """Expert queries and interactive blocks."""
+
+    heads: float = 1e-4
+    """Emotion head, projections and the contrastive temperature."""
+
+    mappers: float = 0.0
+    """The three mappers."""
+
+
+@dataclass
+class OptimizerConfig:
+    """AdamW, with a cosine after a warm-up in each of a fit's two stages."""
+
+    understanding: StageRates = field(default_factory=lambda: StageRates(visual=8e-6))
+    """Rates of the understanding epochs (published)."""
+
+    joint: StageRates = field(default_factory=lambda: StageRates(mappers=1e-3))
+    """Rates of the joint epochs (published: the visual tower is frozen)."""
+
+    refresh: StageRates = field(default_factory=lambda: StageRates(queries=0.0))
+    """Rates of the epochs after the understanding epochs where there is no diffusion head: the last
+    refresh of the third phase, heads alone (ours)."""
+
+    weight_decay_visual: float = 1e-3
+    """Decay of the visual tower's weights; biases, norms and embeddings have none."""
+
+    weight_decay: float = 1e-2
+    """Decay of all other weights; biases, norms and queries have none."""
+
+    warmup: float = 0.05
+    """Share of a stage's steps over which its rates rise from 0 (ours)."""
+
+    gradient_checkpointing: bool = False
+    """Whether CLIP and the U-Net compute their activations again in the backward pass instead of
+    keeping them: a third more work, a fraction of the memory."""
+
+
+@dataclass
+class Settings:
+    """All groups of a model's settings."""
+
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    diffusion: DiffusionConfig | None = field(default_factory=DiffusionConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    space: EmotionSpaceConfig = field(default_factory=EmotionSpaceConfig)
+    loss: LossWeights = field(default_factory=LossWeights)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+    def __post_init__(self) -> None:
+        """Check the diffusion head's; within an optional group the parser would bury the message.
+
+        Raises:
+            UserError: If its images_at_once is below 1.
+        """
+        if self.diffusion is not None and self.diffusion.images_at_once < 1:
+            at_once = self.diffusion.images_at_once
+            raise UserError(f"model.diffusion.images_at_once is {at_once}; give at least 1")
+
+    @classmethod
+    def of_trained(cls, saved: dict[str, Any]) -> Self:
+        """Return what a checkpoint's hyperparameters say, but for the rates: it is trained."""
+        kinds = {
+            "clip": ClipConfig,
+            "diffusion": DiffusionConfig,
+            "model": ModelConfig,
+            "space": EmotionSpaceConfig,
+            "loss": LossWeights,
+            "sampling": SamplingConfig,
+        }
+        groups: dict[str, Any] = {
+            name: None if saved[name] is None else kind(**saved[name])
+            for name, kind in kinds.items()
+        }
+        return cls(**groups)
+
+    def groups(self) -> dict[str, Any]:
+        """Return the groups by name."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}

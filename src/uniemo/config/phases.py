@@ -1,0 +1,106 @@
+"""The settings of the generate and finetune phases, as the command line and YAML files name them.
+
+Published: that images are generated, filtered, and understanding fine-tuned on real + kept ones.
+How many, how filtered and how tuned is *ours* (METHOD, "Generation feeds understanding").
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from uniemo.config.model import StageRates
+from uniemo.errors import UserError
+from uniemo.filtering import FilterConfig
+
+
+@dataclass
+class PoolConfig:
+    """Images painted alike. Fidelity and diversity want different guidance: pools may be mixed."""
+
+    guidance_scale: float
+    """Classifier-free guidance of these images."""
+
+    num_inference_steps: int
+    """Denoising steps of these images."""
+
+    share: float = 1.0
+    """Share of the images of every emotion, relative to the other pools' shares."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            UserError: If one is out of range.
+        """
+        if self.num_inference_steps < 1 or self.share <= 0:
+            raise UserError(
+                f"a pool has num_inference_steps {self.num_inference_steps} and share {self.share};"
+                " give at least 1 step and a share above 0"
+            )
+
+
+@dataclass
+class GenerateConfig:
+    """The generate phase: images for every emotion, and which of them are kept."""
+
+    n_images: int = 1000
+    """Images per emotion, of all pools together."""
+
+    pools: list[PoolConfig] = field(default_factory=list)
+    """Guidance and steps of one or more pools; empty for one painted as ``model.sampling`` says."""
+
+    images: str | None = None
+    """Folder ``<emotion>/*.png|jpg`` of another system, or made by hand, to be filtered in place of
+    painted images; null to paint."""
+
+    verifier: Literal["understanding", "clip_probe"] = "understanding"
+    """Who checks an image's emotion: the trained understanding, or a linear probe on the frozen
+    CLIP's features, which knows nothing of the training. Never the evaluation's judge."""
+
+    filter: FilterConfig = field(default_factory=FilterConfig)
+    """Thresholds and budget."""
+
+    def __post_init__(self) -> None:
+        """Check the number.
+
+        Raises:
+            UserError: If it is below 1.
+        """
+        if self.n_images < 1:
+            raise UserError(f"generate.n_images is {self.n_images}; give at least 1")
+
+
+@dataclass
+class FinetuneConfig:
+    """The finetune phase: understanding on real and kept images, without a diffusion head."""
+
+    root: str | None = None
+    """Folder in EmoSet's layout whose ``train.json`` lists the images to learn from, made by hand
+    or by another system; null for what the generate phase kept."""
+
+    ratio: float = 0.5
+    """Generated images per real one in each epoch."""
+
+    weight: float = 1.0
+    """Weight of a generated image in L_U, a real one having 1."""
+
+    epochs: int = 2
+    """Epochs on real and generated images."""
+
+    refresh_epochs: int = 1
+    """Epochs after them that see real images alone, at the rates ``model.optimizer.refresh``, which
+    move the heads only; 0 for none."""
+
+    rates: StageRates = field(default_factory=lambda: StageRates(visual=4e-6, queries=2.5e-4))
+    """Peak learning rates of the epochs on real and generated images."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            UserError: If there would be no epoch.
+        """
+        if self.epochs < 1 or self.refresh_epochs < 0:
+            raise UserError(
+                f"finetune.epochs is {self.epochs} and refresh_epochs {self.refresh_epochs}; "
+                "give at least 1 and 0"
+            )

@@ -1,0 +1,115 @@
+"""Which checkpoints a fit keeps, where, and how a later phase finds them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from uniemo.errors import UserError
+
+if TYPE_CHECKING:
+    from uniemo.model.uniemo import UniEmo
+
+BEST = "best.ckpt"
+LAST = "last.ckpt"
+
+
+class PhaseCheckpoint(ModelCheckpoint):
+    """Keep one checkpoint under a name of its own, and none of an older run.
+
+    Args:
+        folder: Where it goes.
+        name: Its file's.
+        **settings: Of Lightning's ``ModelCheckpoint``.
+    """
+
+    def __init__(self, folder: Path, name: str, **settings: Any) -> None:
+        super().__init__(folder, filename=Path(name).stem, enable_version_counter=False, **settings)
+        self.path = folder / name
+
+    def on_train_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+        """Remove an older run's, unless this fit goes on from a checkpoint."""
+        super().on_train_start(trainer, module)
+        if trainer.ckpt_path is None and trainer.is_global_zero:
+            self.path.unlink(missing_ok=True)
+
+
+class BestCheckpoint(PhaseCheckpoint):
+    """Keep the weights of the epoch with the highest validation accuracy as ``best.ckpt``.
+
+    A fit that ends in joint epochs keeps one of those: before them the mappers are untrained.
+
+    Args:
+        folder: Where it goes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder,
+            BEST,
+            monitor="val/accuracy",
+            mode="max",
+            save_on_train_epoch_end=False,
+            save_weights_only=True,  # what a fit goes on from is the last one
+        )
+
+    def on_validation_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+        """Consider the epoch, unless it is one of a warm-up that joint epochs follow."""
+        warm_up, end = module.stage_ends
+        joint_follows = module.head is not None and warm_up < end
+        if module.stage == "joint" or not joint_follows:
+            super().on_validation_end(trainer, module)
+
+
+class LastCheckpoint(PhaseCheckpoint):
+    """Keep the newest state as ``last.ckpt``, to go on from after an interruption.
+
+    After the last epoch there is nothing to go on with: a fit that starts there would skip what is
+    done at the end of training, so one interrupted in just that repeats its last epoch.
+
+    Args:
+        folder: Where it goes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, LAST, every_n_epochs=1, save_on_train_epoch_end=True)
+
+    def on_train_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+        """Go on with the epoch after a finished one.
+
+        Under ``max_steps`` Lightning 2.6 takes any epoch that a checkpoint was written in for
+        unfinished, and would begin with a batch more of it.
+        """
+        super().on_train_start(trainer, module)
+        loop = trainer.fit_loop
+        progress: Any = loop.epoch_progress.current
+        if progress.ready == progress.started == progress.processed > progress.completed:
+            progress.completed = progress.processed
+            loop.epoch_loop.restarting = False
+            loop.reset_restart_stage()
+
+    def on_train_epoch_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+        """Save, unless the epoch is the last."""
+        if trainer.current_epoch + 1 != trainer.max_epochs:
+            super().on_train_epoch_end(trainer, module)
+
+
+def best_path(trainer: Trainer) -> str:
+    """Return where a trainer's :class:`BestCheckpoint` lies; empty if there is none."""
+    keepers = [each for each in trainer.checkpoint_callbacks if isinstance(each, BestCheckpoint)]
+    return keepers[0].best_model_path if keepers else ""
+
+
+def phase_result(folder: Path, phase: str, name: str) -> Path:
+    """Return a file that a phase has written.
+
+    Raises:
+        UserError: If it is not there.
+    """
+    path = folder / phase / name
+    if not path.is_file():
+        raise UserError(
+            f"{path} does not exist; run phase {phase} first (make train PHASE={phase})"
+        )
+    return path

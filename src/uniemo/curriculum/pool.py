@@ -1,0 +1,259 @@
+"""The generate phase's second half: look at every image, filter, write the pool down.
+
+The pool is a folder in EmoSet's layout whose ``train.json`` lists the kept images. Its
+``manifest.parquet`` says of every image what it was made from, how it scored, and why it was kept
+or not.
+
+Legend: N images of the pool, M real ones, V validation pictures, E width of CLIP's image features,
+H side of an image.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow
+import torch
+from rich.progress import track
+from torch import Tensor
+from torchvision.utils import make_grid, save_image
+
+from uniemo.curriculum.images import named
+from uniemo.emotions import EMOTIONS, N_EMOTIONS
+from uniemo.filtering import (
+    Candidates,
+    Reason,
+    Reference,
+    Selection,
+    calibrate_temperature,
+)
+from uniemo.utils.files import write_json, write_table
+from uniemo.vision.clip import frozen_clip
+from uniemo.vision.features import FeatureCache, FeatureTable
+from uniemo.vision.images import EmotionImageFolder, evenly_spaced, read_image
+from uniemo.vision.linear_probe import fit_linear_probe
+
+if TYPE_CHECKING:
+    from uniemo.model.uniemo import UniEmo
+
+BATCH = 64  # images read at once
+SHEET = 12  # images of each emotion on a contact sheet
+
+
+class ImageReadings(NamedTuple):
+    """What frozen CLIP and the trained understanding see in N images; on the CPU."""
+
+    features: Tensor  # [N, E] of the frozen CLIP
+    logits: Tensor  # [N, C] of the trained understanding
+    scene: Tensor  # [N] long, the scene that is read; -1 without names
+    object: Tensor  # [N] long, the object that is read
+    brightness: Tensor  # [N] in [0, 1], mean grey level
+    colorfulness: Tensor  # [N] in [0, 1], mean saturation (chroma / greatest channel)
+
+
+class ImageReader:
+    """Frozen CLIP and the trained understanding, looking at pictures together.
+
+    Args:
+        module: The trained model.
+        data: The data module.
+        cache: Folder for features of real pictures.
+        device: Where the work is done.
+    """
+
+    def __init__(self, module: "UniEmo", data: Any, cache: Path, device: torch.device) -> None:
+        self.clip = frozen_clip(module.clip_config, device)
+        self.module = module.to(device).eval()
+        self.data = data
+        self.device = device
+        self.library = FeatureCache(data, cache, device)
+
+    def real(self, split: str) -> FeatureTable:
+        """Return frozen CLIP's features of a split's pictures."""
+        return self.library.tables([self.clip], split)[0]
+
+    @torch.inference_mode()
+    def validation_logits(self) -> tuple[Tensor, Tensor]:
+        """Return the understanding's logits [V, C] of the validation split, and the labels [V]."""
+        rows = list(range(len(self.data.annotations("val").emotion)))  # of all processes' shares
+        batches = [
+            (self.module(batch["clip_image"].to(self.device)).float().cpu(), batch["emotion"])
+            for batch in self.data.plain_dataloader("val", rows)
+        ]
+        logits, labels = (torch.cat(column) for column in zip(*batches, strict=True))
+        return logits, labels
+
+    @torch.inference_mode()
+    def look(self, paths: list[Path]) -> ImageReadings:
+        """Look at images on disk, the centre square at the side H that the head paints."""
+        rows = []
+        size = self.module.diffusion.image_size
+        starts = range(0, len(paths), BATCH)
+        for start in track(starts, "Reading the images", transient=True):
+            pictures = [read_image(path, size) for path in paths[start : start + BATCH]]
+            image = torch.stack(pictures).to(self.device)
+            reading = self.module.read(self.clip.network.prepare(image))
+            bases = (self.module.scene_base, self.module.object_base)
+            queries = (reading.scene, reading.object)
+            names = [base.retrieve(query) for base, query in zip(bases, queries, strict=True)]
+            high, low = image.amax(dim=1), image.amin(dim=1)  # [B, H, H]
+            saturation = (high - low) / high.clamp(min=1e-6)
+            tones = image.mean(dim=(1, 2, 3)), saturation.mean(dim=(1, 2))
+            rows.append(
+                tuple(
+                    t.cpu()
+                    for t in (self.clip.network(image), reading.logits.float(), *names, *tones)
+                )
+            )
+        return ImageReadings(*(torch.cat(column) for column in zip(*rows, strict=True)))
+
+
+class EncodedPool(NamedTuple):
+    """A pool as the filter wants it."""
+
+    seen: ImageReadings
+    candidates: Candidates
+    reference: Reference
+
+
+def encode_pool(
+    module: "UniEmo",
+    data: Any,
+    painted: pyarrow.Table,
+    folder: Path,
+    verifier: str,
+    cache: Path,
+    device: torch.device,
+) -> EncodedPool:
+    """Look at a pool, at the real images it is held against, and calibrate the verifier.
+
+    Args:
+        module: The trained model.
+        data: The data module.
+        painted: One row per image: ``image`` (path in ``folder``, or absolute), ``target``, and
+            optionally ``scene`` and ``object``, the names it was made from.
+        folder: The pool's folder.
+        verifier: "understanding" or "clip_probe".
+        cache: Folder for features of real pictures.
+        device: Where the work is done.
+    """
+    eye = ImageReader(module, data, cache, device)
+    seen = eye.look([folder / path for path in painted["image"].to_pylist()])
+    train = eye.real("train")
+    if verifier == "clip_probe":
+        val = eye.real("val")
+        probe = fit_linear_probe(
+            train.features, train.emotion, N_EMOTIONS, (val.features, val.emotion)
+        )
+        logits, held_out, labels = probe(seen.features), probe(val.features), val.emotion
+    else:
+        logits, (held_out, labels) = seen.logits, eye.validation_logits()
+    reference = Reference(train.features, train.emotion, calibrate_temperature(held_out, labels))
+    target = torch.tensor(painted["target"].to_pylist())
+    # An image counts to the scene and object that are seen on it.
+    return EncodedPool(
+        seen, Candidates(seen.features, logits, target, seen.scene, seen.object), reference
+    )
+
+
+def write_pool(
+    painted: pyarrow.Table,
+    examined: EncodedPool,
+    selection: Selection,
+    module: "UniEmo",
+    folder: Path,
+) -> None:
+    """Write a filtered pool down.
+
+    Args:
+        painted: As in :func:`encode_pool`.
+        examined: What was seen.
+        selection: What was decided.
+        module: Tells the names of scenes and objects.
+        folder: Takes ``manifest.parquet``, EmoSet's layout, ``kept.png`` and ``refused.png``.
+    """
+    seen, scores = examined.seen, selection.scores
+    columns = {
+        "read_scene": named(seen.scene, module.scene_names),
+        "read_object": named(seen.object, module.object_names),
+        "confidence": scores.confidence.tolist(),
+        "agrees": scores.agrees.tolist(),
+        "realism": scores.realism.tolist(),
+        "nearest_cosine": scores.nearest_cosine.tolist(),
+        "reason": selection.reason_names(),
+    }
+    manifest = painted
+    for name, column in columns.items():
+        manifest = manifest.append_column(name, pyarrow.array(column))
+    write_layout(manifest, seen, module, folder)
+    write_table(folder / "manifest.parquet", manifest)
+    target = examined.candidates.target
+    for name, wanted in (("kept", selection.kept), ("refused", ~selection.kept)):
+        paths: list[list[Path]] = [[] for _ in EMOTIONS]
+        for i in wanted.nonzero()[:, 0].tolist():
+            paths[int(target[i])].append(folder / manifest["image"][i].as_py())
+        write_sheet(paths, module.diffusion.image_size, folder / f"{name}.png")
+
+
+def write_layout(
+    manifest: pyarrow.Table, seen: ImageReadings, module: "UniEmo", folder: Path
+) -> None:
+    """Write ``info.json``, the kept images' annotations and ``train.json``.
+
+    A scene or an object is annotated only where the name read on the image is the one that it was
+    made from; what the two disagree on would teach L_S and L_O errors.
+    """
+    names = {"emotion": EMOTIONS, "scene": module.scene_names, "object": module.object_names}
+    info = {
+        key: {
+            "label2idx": {name: index for index, name in enumerate(values)},
+            "idx2label": {str(index): name for index, name in enumerate(values)},
+        }
+        for key, values in names.items()
+    }
+    write_json(folder / "info.json", info)
+    listed = []
+    for i, row in enumerate(manifest.to_pylist()):
+        if row["reason"] != Reason.KEPT.name.lower():
+            continue
+        emotion, image_id = EMOTIONS[row["target"]], Path(row["image"]).stem
+        annotation: dict[str, Any] = {
+            "image_id": image_id,
+            "emotion": emotion,
+            "brightness": round(float(seen.brightness[i]), 3),
+            "colorfulness": round(float(seen.colorfulness[i]), 3),
+        }
+        if row["read_scene"] is not None and row.get("scene") == row["read_scene"]:
+            annotation["scene"] = row["read_scene"]
+        if row["read_object"] is not None and row.get("object") == row["read_object"]:
+            annotation["object"] = [row["read_object"]]
+        path = f"annotation/{emotion}/{image_id}.json"
+        write_json(folder / path, annotation)
+        listed.append([emotion, image_id, row["image"], path])
+    write_json(folder / "train.json", listed)
+
+
+def write_sheet(paths: list[list[Path]], size: int, path: Path) -> None:
+    """Write a contact sheet of images H = ``size``: a row for each list, evenly spread over it."""
+    sheet = torch.ones(len(paths), SHEET, 3, size, size)
+    for row, own in zip(sheet, paths, strict=True):
+        for place, image in zip(row, evenly_spaced(own, SHEET), strict=False):
+            place.copy_(read_image(image, size))
+    part = path.with_name(path.stem + ".part.png")
+    save_image(make_grid(sheet.flatten(0, 1), nrow=SHEET, padding=2), part)
+    part.replace(path)
+
+
+def pool_of_folder(images: Path) -> pyarrow.Table:
+    """Return the rows of a folder ``<emotion>/*.png|jpg``, by absolute paths.
+
+    Raises:
+        UserError: If an emotion has fewer than two pictures.
+    """
+    files = EmotionImageFolder(images, per_emotion=2**31, size=1).files
+    return pyarrow.table(
+        {
+            "image": [str(path.resolve()) for _, _, path in files],
+            "target": [emotion for emotion, _, _ in files],
+            "index": [index for _, index, _ in files],
+        }
+    )

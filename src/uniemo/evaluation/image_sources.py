@@ -1,0 +1,46 @@
+"""Where the pictures to be evaluated come from: a model, a folder, plain Stable Diffusion.
+
+Legend: B pictures, H their side.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from uniemo.diffusion import SamplingConfig, StableDiffusion, image_generator, sample
+from uniemo.emotions import EMOTIONS, N_EMOTIONS
+from uniemo.model.uniemo import UniEmo
+from uniemo.vision.images import GeneratedBatch
+
+BASELINE_PROMPT = "an image of {}"  # METHOD: EmoGen's prompt for Stable Diffusion
+
+
+def emotion_index_batches(per_emotion: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield emotions [B] and indices [B] of all pictures, emotion by emotion."""
+    emotion = torch.arange(N_EMOTIONS).repeat_interleave(per_emotion)
+    index = torch.arange(per_emotion).repeat(N_EMOTIONS)
+    yield from zip(emotion.split(batch_size), index.split(batch_size), strict=True)
+
+
+def images_from_model(
+    module: UniEmo, per_emotion: int, batch_size: int, sampling: SamplingConfig
+) -> Iterator[GeneratedBatch]:
+    """Paint pictures 0, 1, ... of every emotion from the emotion space."""
+    for emotion, index in emotion_index_batches(per_emotion, batch_size):
+        yield GeneratedBatch(module.generate(emotion, index, sampling)[0], emotion, index)
+
+
+def images_from_prompt(
+    head: StableDiffusion, per_emotion: int, batch_size: int, sampling: SamplingConfig, seed: int
+) -> Iterator[GeneratedBatch]:
+    """Paint with Stable Diffusion alone and EmoGen's baseline prompt, "an image of {emotion}".
+
+    Source: METHOD, "Metrics", first row of the published table.
+    """
+    states = head.prompts.encode([BASELINE_PROMPT.format(name) for name in EMOTIONS])  # [C, T, W]
+    for emotion, index in emotion_index_batches(per_emotion, batch_size):
+        pairs = zip(emotion.tolist(), index.tolist(), strict=True)
+        generators = [image_generator(seed, e, i) for e, i in pairs]
+        conditions = states[emotion.to(states.device)]  # [B, T, W]
+        yield GeneratedBatch(sample(head, conditions, generators, sampling), emotion, index)

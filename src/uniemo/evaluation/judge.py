@@ -1,0 +1,156 @@
+"""Judges: frozen networks nobody here trained, with linear probes for emotion, scene and object.
+
+A judge is fitted on real training pictures and on what the VAE of the system in question makes of
+them: one that has seen crisp pictures only misreads decoded ones (ours). It never sees a generated
+picture, nor any other weight that this project trained.
+
+Legend: B pictures, F feature width, S scene and O object names, C emotions.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from uniemo.emotions import N_EMOTIONS
+from uniemo.errors import UserError
+from uniemo.utils.files import write_tensors
+from uniemo.vision.features import FeatureTable, fingerprint
+from uniemo.vision.linear_probe import LinearProbe, fit_linear_probe
+from uniemo.vision.networks import (
+    ImageNetwork,
+    read_weights,
+)
+
+
+class Judgement(NamedTuple):
+    """What a judge makes of B pictures."""
+
+    emotion: Tensor  # logits [B, C]
+    scene: Tensor | None  # probabilities [B, S]; None if the data annotate no scenes
+    objects: Tensor | None  # probabilities [B, O]; None if the data annotate no objects
+
+
+class Judge(nn.Module):
+    """A frozen network with linear probes.
+
+    Args:
+        network: The network.
+        emotion: Its probe of the emotion.
+        scene: Of the scene; None without scenes.
+        objects: Of the object; None without objects.
+    """
+
+    def __init__(
+        self,
+        network: ImageNetwork,
+        emotion: LinearProbe,
+        scene: LinearProbe | None = None,
+        objects: LinearProbe | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.emotion = emotion
+        self.scene = scene
+        self.objects = objects
+
+    def judge(self, features: Tensor) -> Judgement:
+        """Judge pictures by their features [B, F]."""
+        return Judgement(
+            self.emotion(features),
+            None if self.scene is None else self.scene(features).softmax(dim=1),
+            None if self.objects is None else self.objects(features).softmax(dim=1),
+        )
+
+    def forward(self, image: Tensor) -> Judgement:
+        """Judge pictures [B, 3, H, H], in [0, 1] or uint8."""
+        return self.judge(self.network(image))
+
+
+def fit_judge(
+    network: ImageNetwork,
+    training: FeatureTable,
+    validation: FeatureTable,
+    n_scenes: int,
+    cache: Path,
+    emotion: LinearProbe | None = None,
+) -> Judge:
+    """Fit a judge's probes, or find what was fitted before on the same features.
+
+    Args:
+        network: The network that made the features.
+        training: Real training pictures, and reconstructed ones if there are any.
+        validation: Likewise, to choose the penalty.
+        n_scenes: S.
+        cache: Folder of the probes.
+        emotion: A ready probe of the emotion to use instead (EmoGen's published one).
+    """
+    name = fingerprint(network.fingerprint, str(n_scenes), *training, *validation)
+    path = cache / f"probes-{name}.safetensors"
+    if path.is_file():
+        probes = _unpack(load_file(path))
+    else:
+        probes = _fit_probes(training, validation, n_scenes, network.mean.device)
+        write_tensors(path, _pack(probes))
+    if emotion is not None:
+        probes["emotion"] = emotion
+    return Judge(network, **probes).to(network.mean.device)
+
+
+def _fit_probes(
+    training: FeatureTable, validation: FeatureTable, n_scenes: int, device: torch.device
+) -> dict[str, LinearProbe]:
+    """Fit a probe for each attribute that pictures of both splits have."""
+    sizes = {"emotion": N_EMOTIONS, "scene": n_scenes, "objects": training.objects.shape[1]}
+    probes = {}
+    for name, n_classes in sizes.items():
+        row, label = _labelled(training, name)
+        held_out, held_out_label = _labelled(validation, name)
+        if len(row) > 1 and len(held_out) > 0:
+            choose = validation.features[held_out], held_out_label
+            features = training.features[row].to(device)
+            probes[name] = fit_linear_probe(features, label, n_classes, choose)
+    return probes
+
+
+def _labelled(table: FeatureTable, name: str) -> tuple[Tensor, Tensor]:
+    """Return rows and labels [n] each of one attribute; a picture comes once per object."""
+    if name == "objects":
+        row, label = table.objects.nonzero(as_tuple=True)
+        return row, label
+    label = table.emotion if name == "emotion" else table.scene
+    row = (label >= 0).nonzero()[:, 0]
+    return row, label[row]
+
+
+def _pack(probes: dict[str, LinearProbe]) -> dict[str, Tensor]:
+    return {f"{n}.{key}": t for n, probe in probes.items() for key, t in probe.state_dict().items()}
+
+
+def _unpack(tensors: dict[str, Tensor]) -> dict[str, LinearProbe]:
+    names = {key.partition(".")[0] for key in tensors}
+    return {n: LinearProbe(tensors[f"{n}.weight"], tensors[f"{n}.bias"]) for n in names}
+
+
+def published_emotion_probe(path: str, width: int = 768) -> LinearProbe:
+    """Read EmoGen's published classifier, one ``Linear(768, 8)`` on CLIP ViT-L/14's features.
+
+    Its rows are taken in the order of :data:`uniemo.emotions.EMOTIONS`.
+
+    Args:
+        path: A state dict that holds one matrix [8, F] and one vector [8].
+        width: F.
+
+    Raises:
+        UserError: If the file is missing or holds something else.
+    """
+    if not Path(path).expanduser().is_file():
+        raise UserError(f"emotion weights {path} do not exist; give EmoGen's Linear(768, 8)")
+    tensors = list(read_weights(path).values())
+    weight = [t for t in tensors if t.shape == (N_EMOTIONS, width)]
+    bias = [t for t in tensors if t.shape == (N_EMOTIONS,)]
+    if len(weight) != 1 or len(bias) != 1:
+        raise UserError(f"{path} holds no Linear({width}, {N_EMOTIONS}); give EmoGen's")
+    return LinearProbe(weight[0].float(), bias[0].float())

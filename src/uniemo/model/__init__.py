@@ -1,0 +1,1 @@
+"""UniEmo as one LightningModule: its parts wired, its losses summed."""

@@ -1,0 +1,159 @@
+"""What a run is, and what came out.
+
+A run's folder holds ``settings.json`` from its start and ``result.json`` from its end. A run whose
+settings are no longer those asked for is removed and done again. The numbers of an arm are kept in
+its trial's ledger as well, so that a study goes on where another machine left it.
+"""
+
+import hashlib
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import torch
+
+from uniemo.config.experiment import Experiment
+from uniemo.curriculum.checkpoints import LAST
+from uniemo.study.plan import Trial
+from uniemo.utils.files import read_json, write_json
+from uniemo.utils.fingerprints import relevant_settings
+from uniemo.utils.sources import weights_digest
+
+Numbers = Mapping[str, float | None]
+"""Measures of a run by name; None where there is nothing to measure."""
+
+SETTINGS, RESULT = "settings.json", "result.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run on disk.
+
+    Attributes:
+        folder: Its folder.
+        settings: All that its result depends on, as JSON would hold it.
+    """
+
+    folder: Path
+    settings: Any
+
+    def recall(self) -> Numbers | None:
+        """Return the result of a finished run, else None and leave a folder to go on in."""
+        note, result = self.folder / SETTINGS, self.folder / RESULT
+        if note.is_file() and read_json(note) == self.settings:
+            return read_json(result)["numbers"] if result.is_file() else None
+        if note.is_file():
+            print(f"{self.folder} was run with other settings; running it anew", flush=True)
+        if self.folder.is_dir():
+            rmtree(self.folder)
+        write_json(note, self.settings)
+        return None
+
+    def finish(self, numbers: Numbers) -> Numbers:
+        """Write the result; return it with None for every number that is none.
+
+        What only an interrupted training needs is removed: a study has many runs.
+        """
+        clean = {
+            key: None if value is None or not math.isfinite(value) else float(value)
+            for key, value in numbers.items()
+        }
+        write_json(self.folder / RESULT, {"settings": self.settings, "numbers": clean})
+        (self.folder / LAST).unlink(missing_ok=True)
+        return clean
+
+
+@dataclass(frozen=True)
+class Arm(Record):
+    """A run of which all that counts is its numbers.
+
+    Attributes:
+        trial: Its trial.
+        name: ``GROUP/ARM``.
+    """
+
+    trial: Trial
+    name: str
+
+    @classmethod
+    def of(cls, trial: Trial, name: str, settings: Any) -> "Arm":
+        """Return the arm ``GROUP/ARM`` of a trial."""
+        return cls(trial.folder / name, settings, trial, name)
+
+    @property
+    def digest(self) -> str:
+        """A name of its settings."""
+        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:16]
+
+    def recall(self) -> Numbers | None:
+        """Return the numbers if its ledger or its folder has them, else None.
+
+        Numbers that the ledger has of other settings are struck out.
+        """
+        entries = read_ledger(self.trial)
+        found = entries.get(self.name)
+        if found is not None and found["settings"] == self.digest:
+            return found["numbers"]
+        if found is not None:
+            del entries[self.name]
+            write_json(self.trial.ledger, entries)
+        done = super().recall()
+        if done is not None:
+            self._enter(done)
+        return done
+
+    def finish(self, numbers: Numbers) -> Numbers:
+        """Write the result down in its folder and in the ledger."""
+        clean = super().finish(numbers)
+        self._enter(clean)
+        return clean
+
+    def _enter(self, numbers: Numbers) -> None:
+        entry = {
+            "settings": self.digest,
+            "numbers": numbers,
+            "machine": machine(self.trial.experiment),
+            "date": date.today().isoformat(),
+        }
+        write_json(self.trial.ledger, read_ledger(self.trial) | {self.name: entry})
+
+
+def read_ledger(trial: Trial) -> dict[str, Any]:
+    """Return the entries of a trial's ledger by ``GROUP/ARM``."""
+    return read_json(trial.ledger) if trial.ledger.is_file() else {}
+
+
+def machine(experiment: Experiment) -> str:
+    """Name the machine, in words."""
+    cores = f"{processor()}, {os.cpu_count()} cores"
+    where = f"{experiment.device} in {experiment.precision}"
+    return f"{cores}, {where}, PyTorch {torch.__version__}"
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def settings_of(experiment: Experiment, *groups: str, **more: Any) -> Any:
+    """Return what a run depends on: seed, pretrained weights, some groups of an experiment."""
+    config = experiment.config.as_dict()
+    config["trainer"]["precision"] = experiment.precision  # machines that choose another differ
+    clip, head = config["model"]["clip"], config["model"]["diffusion"]
+    sources = [clip["model"], clip["pretrained"], None if head is None else head["source"]]
+    weights = [None if source is None else weights_digest(source) for source in sources]
+    chosen = relevant_settings({name: config[name] for name in groups})
+    chosen |= {"seed": experiment.seed, "weights": weights, **more}
+    return json.loads(json.dumps(chosen, default=str))

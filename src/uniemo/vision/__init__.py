@@ -1,0 +1,1 @@
+"""Frozen networks that look at images, their cached features, linear probes on them."""

@@ -1,0 +1,186 @@
+"""The real command line, in a subprocess, on tiny files."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+
+from tests.conftest import settings
+from uniemo.cli.main import COMMANDS, LIGHTNING
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments: str, folder: Path, timeout: int = 300) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "uniemo.cli.main", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def test_the_paper_scale_file_trains_on_files_in_the_true_formats(tiny_files, tmp_path):
+    overrides = settings(
+        tiny_files,
+        **{
+            "model.understanding_epochs": 1,
+            "trainer.max_epochs": 2,
+            "trainer.precision": "32-true",
+        },
+        **{"trainer.log_every_n_steps": 1},
+    )
+    config = str(ROOT / "experiments/emoset.yaml")
+    done = run("fit", "-c", config, *overrides, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run_folder = tmp_path / "runs/emoset/joint"
+    for name in ("best.ckpt", "last.ckpt", "samples.png", "config.yaml", CURVES):
+        assert (run_folder / name).is_file(), name
+    assert "train/theta" in (run_folder / CURVES).read_text()
+    assert str(Path("runs/emoset/joint/best.ckpt")) in done.stdout
+
+
+@pytest.mark.parametrize("accelerator", ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
+def test_half_precision_trains_with_recomputed_activations(
+    tiny_files, tmp_path, accelerator, request
+):
+    if accelerator == "gpu":
+        request.getfixturevalue("gpu")
+    overrides = settings(
+        tiny_files,
+        **{
+            "model.understanding_epochs": 1,
+            "model.diffusion.dtype": "bfloat16",
+            "model.optimizer.gradient_checkpointing": "true",
+            "trainer.max_epochs": 2,
+            "trainer.precision": "bf16-mixed",
+            "trainer.accelerator": accelerator,
+        },
+    )
+    done = run("fit", "-c", str(ROOT / "experiments/emoset.yaml"), *overrides, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs/emoset/joint/samples.png").is_file()
+
+
+CURVES = "curves/version_0/metrics.csv"
+
+
+def leave(*arguments: str) -> int:
+    """Run a command that ends before it has trained, within this process; return its exit code."""
+    from uniemo import cli
+
+    # Lightning leaves LOCAL_RANK and the like, by which later processes would wait for others.
+    with (
+        mock.patch.dict(os.environ),
+        mock.patch.object(sys, "argv", ["uniemo", *arguments]),
+    ):
+        try:
+            cli.main()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+    return 0
+
+
+def fail(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command that must fail for the user's fault; return its one line."""
+    code = leave(*arguments)
+    if torch.distributed.is_initialized():  # this process lives on, unlike a user's
+        torch.distributed.destroy_process_group()
+    assert code == 2
+    # Only our line: the many starts within one process make libraries' destructors complain too.
+    lines = capsys.readouterr().err.splitlines()
+    (line,) = [line for line in lines if line.startswith("error: ")]
+    return line
+
+
+MINI = str(ROOT / "experiments/emoscenes.yaml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model.model.n_querys", "3"], ["model.model.n_querys", "model.model.n_queries"]),
+        (["--model.model.n_queries", "abc"], ["model.model.n_queries", "abc", "whole number"]),
+        (["--model.model.queries", "foo"], ["model.model.queries", "'both', 'scene'"]),
+        (["--data.init_args.rot", "x"], ["data.init_args.rot", "data.init_args.root"]),
+        (["--data.init_args.batch_size", "abc"], ["data.init_args.batch_size", "abc"]),
+        (["--trainer.max_epochs", "x"], ["trainer.max_epochs", "whole number"]),
+        (["--model.model.n_queries", "0"], ["model.model.n_queries", "at least 1"]),
+        (["--model.model.support", "0"], ["model.model.support", "at least 1"]),
+        (["--model.model.dropout", "1"], ["model.model.dropout", "below 1"]),
+        (["--model.diffusion.images_at_once", "0"], ["images_at_once", "at least 1"]),
+        (["--model.clip.scene_template", "x"], ["model.clip.scene_template", "{}"]),
+        (["--model.space.rank", "0"], ["model.space.rank", "at least 1"]),
+        (["--model.space.jitter", "-1"], ["model.space.jitter", "at least 0"]),
+        (["--generate.filter.budget", "0"], ["filter budget", "at least 1"]),
+        (["--trainer.precision", "bf16-true"], ["trainer.precision", "bf16-mixed"]),
+        (["--ckpt_path", "nowhere.ckpt"], ["nowhere.ckpt", "does not exist"]),
+    ],
+)
+def test_a_mistyped_setting_is_told_in_one_line(capsys, arguments, words):
+    line = fail(capsys, "fit", "-c", MINI, *arguments)
+    assert all(word in line for word in words), line
+
+
+def test_a_mistyped_key_in_a_file_is_told_in_one_line(capsys, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("model:\n  loss:\n    sene: 0.1\n")
+    line = fail(capsys, "fit", "-c", MINI, "-c", str(path))
+    assert "sene" in line
+    assert "model.loss.scene" in line
+
+
+def test_missing_weights_and_data_are_told_in_one_line(capsys, tiny_files, tmp_path):
+    paper = str(ROOT / "experiments/emoset.yaml")
+    line = fail(capsys, "fit", "-c", paper, "--model.clip.model", f"local-dir:{tmp_path}/none",
+                "--model.clip.pretrained", "null")  # fmt: skip
+    assert "none" in line
+    assert "hf-hub:" in line
+    assert "local-dir:" in line
+    overrides = settings(tiny_files, **{"data.init_args.root": tmp_path / "nowhere"})
+    line = fail(capsys, "fit", "-c", paper, *overrides)
+    assert "nowhere" in line
+    assert "EmoSet's layout, or a hub's copy" in line
+    overrides = settings(tiny_files, **{"data.init_args.root": tmp_path})
+    line = fail(capsys, "fit", "-c", paper, *overrides)
+    assert "info.json" in line
+    assert "EmoSet's layout whole, or a hub's copy" in line
+    overrides = settings(tiny_files, **{"model.diffusion.source": tmp_path / "no_head"})
+    line = fail(capsys, "fit", "-c", paper, *overrides)
+    assert "no_head" in line
+    assert "folder" in line
+    assert "hub id" in line
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("name", ["best", "last"])
+@pytest.mark.parametrize("command", ["validate", "test", "predict"])
+def test_a_checkpoint_that_no_phase_has_left_is_told_in_one_line(capsys, tmp_path, command, name):
+    line = fail(capsys, command, "-c", MINI, "--runs", str(tmp_path), "--ckpt_path", name)
+    assert f"joint/{name}.ckpt does not exist; run phase joint first" in line
+
+
+@pytest.mark.parametrize(
+    "command",
+    [*LIGHTNING, *COMMANDS, "data check", "data emoscenes", "configs copy"],
+)
+def test_every_command_explains_itself(capsys, command):
+    assert leave(*command.split(), "--help") == 0
+    assert "usage" in capsys.readouterr().out
+
+
+def test_a_data_set_that_cannot_be_written_is_told_in_one_line(capsys, tmp_path):
+    root = str(tmp_path / "data")
+    assert "train" in fail(capsys, "data", "emoscenes", "--root", root, "--train", "-1")
+
+
+def test_unknown_commands_and_configs_are_told_in_one_line(capsys):
+    assert "validate" in fail(capsys, "fitt")
+    assert "emoscenes" in fail(capsys, "fit", "-c", "experiments/nothing.yaml")
+    assert "usage" in fail(capsys, "configs", "steal")

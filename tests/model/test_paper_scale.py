@@ -1,0 +1,102 @@
+"""The structure of paper scale, by counting on the meta device."""
+
+import torch
+from torch import Tensor
+
+from uniemo.config.experiment import Experiment
+from uniemo.config.model import DiffusionConfig, ModelConfig
+from uniemo.diffusion import StableDiffusion
+from uniemo.model.optimizer import trained_parameters
+from uniemo.model.uniemo import UniEmo
+from uniemo.understanding import load_clip
+
+STABLE_DIFFUSION_15 = {
+    "vae": {
+        "down_block_types": ["DownEncoderBlock2D"] * 4,
+        "up_block_types": ["UpDecoderBlock2D"] * 4,
+        "block_out_channels": [128, 256, 512, 512],
+        "layers_per_block": 2,
+        "latent_channels": 4,
+        "sample_size": 512,
+    },
+    "unet": {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},
+    "text_encoder": {
+        "vocab_size": 49408,
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+    },
+    "scheduler": {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"},
+}
+
+
+def test_paper_scale_has_the_papers_widths_and_trains_what_the_paper_trains():
+    """ViT-L/14 and Stable Diffusion 1.5 on the meta device: figures by hand.
+
+    A block: queries 32 x 1024; cross-attention q, k, v 3 x 1024^2 without bias and output
+    1024^2 + 1024; three norms; MLP 2 x 4 x 1024^2 + 5 x 1024.
+    """
+    config = Experiment.read("emoset", [], "test").config.model
+    groups = {"model": ModelConfig(**vars(config.model)),
+              "diffusion": DiffusionConfig(**vars(config.diffusion))}  # fmt: skip
+    with torch.device("meta"):
+        backbone = load_clip(config.clip.model, load_weights=False)
+        head = StableDiffusion.from_config(**STABLE_DIFFUSION_15)
+        module = UniEmo.from_parts(backbone, head, **groups)
+    assert (module.chain.width, module.embedding_width, module.diffusion.width) == (1024, 768, 768)
+    assert module.chain.visual.positional_embedding.shape == (257, 1024)
+    assert module.longest_sequence == 64 * 64  # the U-Net's first level; CLIP's is 257 + 2 x 32
+    counts = {"visual": 0, "queries": 0, "heads": 0, "mappers": 0}
+    for group, _, parameter in trained_parameters(module):
+        counts[group] += parameter.numel()
+    d, w = 1024, 768
+    block = 32 * d + 3 * d * d + d * d + d + 3 * 2 * d + 2 * 4 * d * d + 5 * d
+    head = (d * w + w) + (w * 8 + 8)
+    projection = d * w + 2 * d
+    mapper = (d * d + d) + (d * w + w)
+    norms, attention, mlp = 2 * 2 * d, 4 * d * d + 4 * d, 2 * 4 * d * d + 5 * d
+    # Patches of 14 x 14, class token, 257 positions, norms before and after; proj is not trained.
+    visual = 24 * (norms + attention + mlp) + 3 * 14 * 14 * d + d + 257 * d + 2 * 2 * d
+    assert counts == {
+        "visual": visual,
+        "queries": 2 * block,
+        "heads": head + 2 * projection + 2,
+        "mappers": 3 * mapper,
+    }
+
+
+class Fused(torch.autograd.Function):
+    """Attention that keeps what the GPU's fused kernel keeps: no matrix of all pairs."""
+
+    @staticmethod
+    def forward(ctx, query, key, value):
+        out = torch.empty_like(query)
+        ctx.save_for_backward(query, key, value, out)
+        return out
+
+
+def test_an_image_keeps_the_memory_that_the_settings_name(monkeypatch):
+    """What the U-Net of Stable Diffusion 1.5 in bfloat16 keeps for the words' gradient."""
+    monkeypatch.setattr(
+        torch.nn.functional,
+        "scaled_dot_product_attention",
+        lambda q, k, v, **_: Fused.apply(q, k, v),
+    )
+    with torch.device("meta"):
+        head = StableDiffusion.from_config(**STABLE_DIFFUSION_15).to(torch.bfloat16)
+        latent, timestep = torch.zeros(2, 4, 64, 64), torch.zeros(2, dtype=torch.long)
+        states = torch.zeros(2, 77, 768, requires_grad=True)
+    weights = {p.untyped_storage()._cdata for p in head.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in weights:
+            kept[storage._cdata] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        prediction = head.unet(latent.bfloat16(), timestep, states.bfloat16()).sample
+    assert prediction.requires_grad
+    assert 0.65e9 < sum(kept.values()) / 2 < 0.8e9

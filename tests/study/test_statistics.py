@@ -1,0 +1,36 @@
+"""Intervals against scipy's own."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from uniemo.study.statistics import estimate
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_the_interval_is_students(n):
+    values = np.random.default_rng(n).normal(5, 2, n)
+    found = estimate(list(values))
+    low, high = stats.t.interval(0.95, n - 1, loc=values.mean(), scale=stats.sem(values))
+    assert found.mean == pytest.approx(values.mean())
+    assert found.mean - found.half_width == pytest.approx(low)
+    assert found.mean + found.half_width == pytest.approx(high)
+    assert found.n == n
+
+
+def test_one_value_has_no_interval_and_none_no_estimate():
+    assert estimate([3.0]) == (3.0, None, 1)
+    assert estimate([3.0]).sign == 0
+    assert estimate([]) is None
+
+
+def test_equal_values_have_no_interval_and_are_no_evidence():
+    assert estimate([0.25, 0.25, 0.25]) == (0.25, None, 3)
+    assert estimate([-3 / 256] * 3).sign == 0
+
+
+def test_the_sign_is_told_only_where_the_interval_leaves_zero_out():
+    assert estimate([1.0, 1.1, 0.9]).sign == 1
+    assert estimate([-1.0, -1.1, -0.9]).sign == -1
+    assert estimate([1.0, -1.1, 0.2]).sign == 0
+    assert estimate([0.0, 0.0]).sign == 0

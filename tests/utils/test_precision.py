@@ -1,0 +1,33 @@
+"""The precision of a trainer that is told none."""
+
+import pytest
+import torch
+
+from tests.conftest import settings
+from uniemo.cli.lightning import UniEmoCLI
+from uniemo.utils.precision import native_precision
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_bfloat16_is_taken_where_the_processor_has_it(native, expected, monkeypatch):
+    capabilities = {"avx512_bf16": native}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert native_precision("cpu") == expected
+
+
+def test_an_old_pytorch_does_not_know_the_processor(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert native_precision("cpu") == "32-true"
+
+
+@pytest.mark.parametrize("given", [None, "32-true", "bf16-mixed"])
+def test_the_trainer_takes_what_is_given_else_the_native_one(
+    given, tiny_files, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("uniemo.cli.lightning.native_precision", lambda accelerator: "bf16-mixed")
+    monkeypatch.setattr(UniEmoCLI, "fit", lambda *_, **__: None, raising=False)
+    overrides = settings(tiny_files, runs=tmp_path / "runs")
+    if given is not None:
+        overrides += ["--trainer.precision", given]
+    cli = UniEmoCLI(["fit", "-c", "experiments/emoscenes.yaml", *overrides])
+    assert cli.trainer.precision == (given or "bf16-mixed")

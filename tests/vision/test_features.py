@@ -1,0 +1,119 @@
+"""Reading a data set: one pass for all looks, each kept by itself."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+
+from uniemo.vision.features import (
+    FeatureCache,
+    FeatureRequest,
+    FeatureTable,
+    Reconstruction,
+    chosen_rows,
+    diffusion_view,
+)
+from uniemo.vision.networks import ImageNetwork
+
+N, SIDE = 13, 4
+WIDTH = 3 * SIDE * SIDE
+
+
+class Counted(torch.nn.Flatten):
+    """Pixels as features; counts the pictures it saw."""
+
+    seen = 0
+
+    def forward(self, image: Tensor) -> Tensor:
+        self.seen += len(image)
+        return super().forward(image)
+
+
+def network(name: str) -> ImageNetwork:
+    return ImageNetwork(Counted(), name, WIDTH, SIDE, (0.0,) * 3, (1.0,) * 3)
+
+
+class Data:
+    """Thirteen pictures in batches of five; counts the decoded ones."""
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.image = torch.rand(N, 3, SIDE, SIDE, generator=generator)
+        self.objects = torch.rand(N, 2, generator=generator) < 0.5
+        self.emotion, self.scene = torch.arange(N) % 8, torch.arange(N) % 3 - 1
+        self.decoded = 0
+
+    def annotations(self, split: str) -> SimpleNamespace:
+        return SimpleNamespace(emotion=self.emotion)
+
+    def fingerprint(self, split: str) -> str:
+        return split
+
+    def plain_dataloader(self, split: str, rows: list[int]) -> list[dict[str, Tensor]]:
+        self.decoded += len(rows)
+        return [
+            {
+                "diffusion_image": self.image[part] * 2 - 1,
+                "emotion": self.emotion[part],
+                "scene": self.scene[part],
+                "objects": self.objects[part],
+                "index": part,
+            }
+            for part in torch.tensor(rows).split(5)
+        ]
+
+    def expected(self, image: Tensor, limit: int | None = None) -> FeatureTable:
+        columns = image.flatten(1), self.emotion, self.scene, self.objects, torch.arange(N)
+        return FeatureTable(*(column[chosen_rows(self.emotion, limit)] for column in columns))
+
+
+@pytest.fixture
+def data() -> Data:
+    return Data()
+
+
+@pytest.fixture
+def library(data, tmp_path) -> FeatureCache:
+    return FeatureCache(data, tmp_path, torch.device("cpu"))
+
+
+def assert_same(ours: FeatureTable, expected: FeatureTable) -> None:
+    for a, b in zip(ours, expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_some_rows_are_the_same_share_of_each_emotion():
+    emotion = torch.arange(800) % 8  # every second row is of every second emotion
+    rows = chosen_rows(emotion, 400)
+    assert emotion[rows].bincount().tolist() == [50] * 8
+    assert rows.tolist() == chosen_rows(emotion, 400).tolist()
+    assert chosen_rows(emotion, 800).all()
+    assert chosen_rows(emotion, None).all()
+
+
+@pytest.mark.parametrize("limit", [12, 2])
+def test_one_pass_serves_all_looks(data, library, limit):
+    darker = Reconstruction(lambda image: image / 2, "darker")
+    crisp = FeatureRequest(network("a"), diffusion_view(SIDE))
+    other = crisp._replace(network=network("b"))
+    decoded = crisp._replace(reconstruction=darker, limit=limit)
+    first, second, third, again = library.tables([crisp, decoded, other, crisp], "train")
+    assert data.decoded == N
+    assert_same(first, data.expected(data.image))
+    assert_same(second, data.expected(data.image / 2, limit))
+    assert_same(third, first)
+    assert_same(again, first)
+    assert crisp.network.network.seen == N + len(second.row)
+
+
+def test_only_what_is_missing_is_read(data, library):
+    crisp = FeatureRequest(network("a"), diffusion_view(SIDE))
+    other = crisp._replace(network=network("b"))
+    before = library.tables([crisp], "test")[0]
+    after = library.tables([crisp, other], "test")
+    assert (data.decoded, crisp.network.network.seen, other.network.network.seen) == (2 * N, N, N)
+    assert_same(after[0], before)
+    limited = crisp._replace(limit=4)
+    library.tables([limited, crisp], "test")
+    assert data.decoded == 2 * N + int(chosen_rows(data.emotion, 4).sum())
