@@ -9,7 +9,7 @@ H side of an image.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow
 import torch
@@ -26,14 +26,12 @@ from uniemo.filtering import (
     Selection,
     calibrate_temperature,
 )
+from uniemo.model import UniEmo
 from uniemo.utils.files import write_json, write_table
 from uniemo.vision.clip import frozen_clip
 from uniemo.vision.features import FeatureCache, FeatureTable
 from uniemo.vision.images import EmotionImageFolder, evenly_spaced, read_image
 from uniemo.vision.linear_probe import fit_linear_probe
-
-if TYPE_CHECKING:
-    from uniemo.model.uniemo import UniEmo
 
 BATCH = 64  # images read at once
 SHEET = 12  # images of each emotion on a contact sheet
@@ -60,8 +58,8 @@ class ImageReader:
         device: Where the work is done.
     """
 
-    def __init__(self, module: "UniEmo", data: Any, cache: Path, device: torch.device) -> None:
-        self.clip = frozen_clip(module.clip_config, device)
+    def __init__(self, module: UniEmo, data: Any, cache: Path, device: torch.device) -> None:
+        self.clip = frozen_clip(module.settings.clip, device)
         self.module = module.to(device).eval()
         self.data = data
         self.device = device
@@ -86,13 +84,13 @@ class ImageReader:
     def look(self, paths: list[Path]) -> ImageReadings:
         """Look at images on disk, the centre square at the side H that the head paints."""
         rows = []
-        size = self.module.diffusion.image_size
+        size = self.module.painter.diffusion.image_size
         starts = range(0, len(paths), BATCH)
         for start in track(starts, "Reading the images", transient=True):
             pictures = [read_image(path, size) for path in paths[start : start + BATCH]]
             image = torch.stack(pictures).to(self.device)
             reading = self.module.read(self.clip.network.prepare(image))
-            bases = (self.module.scene_base, self.module.object_base)
+            bases = (self.module.fusion.scene_base, self.module.fusion.object_base)
             queries = (reading.scene, reading.object)
             names = [base.retrieve(query) for base, query in zip(bases, queries, strict=True)]
             high, low = image.amax(dim=1), image.amin(dim=1)  # [B, H, H]
@@ -116,7 +114,7 @@ class EncodedPool(NamedTuple):
 
 
 def encode_pool(
-    module: "UniEmo",
+    module: UniEmo,
     data: Any,
     painted: pyarrow.Table,
     folder: Path,
@@ -159,7 +157,7 @@ def write_pool(
     painted: pyarrow.Table,
     examined: EncodedPool,
     selection: Selection,
-    module: "UniEmo",
+    module: UniEmo,
     folder: Path,
 ) -> None:
     """Write a filtered pool down.
@@ -173,8 +171,8 @@ def write_pool(
     """
     seen, scores = examined.seen, selection.scores
     columns = {
-        "read_scene": named(seen.scene, module.scene_names),
-        "read_object": named(seen.object, module.object_names),
+        "read_scene": named(seen.scene, module.fusion.scene_names),
+        "read_object": named(seen.object, module.fusion.object_names),
         "confidence": scores.confidence.tolist(),
         "agrees": scores.agrees.tolist(),
         "realism": scores.realism.tolist(),
@@ -191,18 +189,22 @@ def write_pool(
         paths: list[list[Path]] = [[] for _ in EMOTIONS]
         for i in wanted.nonzero()[:, 0].tolist():
             paths[int(target[i])].append(folder / manifest["image"][i].as_py())
-        write_sheet(paths, module.diffusion.image_size, folder / f"{name}.png")
+        write_sheet(paths, module.painter.diffusion.image_size, folder / f"{name}.png")
 
 
 def write_layout(
-    manifest: pyarrow.Table, seen: ImageReadings, module: "UniEmo", folder: Path
+    manifest: pyarrow.Table, seen: ImageReadings, module: UniEmo, folder: Path
 ) -> None:
     """Write ``info.json``, the kept images' annotations and ``train.json``.
 
     A scene or an object is annotated only where the name read on the image is the one that it was
     made from; what the two disagree on would teach L_S and L_O errors.
     """
-    names = {"emotion": EMOTIONS, "scene": module.scene_names, "object": module.object_names}
+    names = {
+        "emotion": EMOTIONS,
+        "scene": module.fusion.scene_names,
+        "object": module.fusion.object_names,
+    }
     info = {
         key: {
             "label2idx": {name: index for index, name in enumerate(values)},
