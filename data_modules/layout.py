@@ -1,7 +1,7 @@
-"""EmoSet's layout on disk -> one Arrow table per split (docs/method.md, "Data").
+"""EmoSet's layout -> one Arrow table per split (docs/method.md, "Data").
 
 The annotations of a split are read once, checked, and kept as an Arrow file in the cache, named by
-a fingerprint of everything it was read from. Pictures stay where they are: the table holds paths.
+a fingerprint of everything it was read from. Images are not copied: the table holds paths.
 """
 
 import json
@@ -72,14 +72,14 @@ class EmoSetLayout:
 
     @property
     def splits(self) -> list[str]:
-        """The splits that are there."""
+        """The splits that exist."""
         return [split for split in SPLITS if (self.root / f"{split}.json").is_file()]
 
     def table(self, split: str, cache_dir: Path) -> datasets.Dataset:
         """Return a split as a memory-mapped table with the columns :data:`FEATURES`.
 
-        Safe to call from many processes at once: whoever finds no cached table writes one beside it
-        and moves it into place whole.
+        Safe to call from many processes at once: a process that finds no cached table writes one
+        beside it and renames it.
 
         Args:
             split: One of :data:`SPLITS`.
@@ -87,7 +87,7 @@ class EmoSetLayout:
 
         Raises:
             UserError: If the split or an annotation is missing, malformed or names something that
-                ``info.json`` does not, if a picture is missing, or if the split is empty.
+                ``info.json`` does not, if an image is missing, or if the split is empty.
         """
         rows = read_split(self.root, split)
         arrow = cache_dir / f"{split}-{self._fingerprint(rows)}.arrow"
@@ -122,7 +122,7 @@ class EmoSetLayout:
         image, path = self.root / row.image, self.root / row.annotation
         if not image.is_file():
             raise UserError(
-                f"picture {image} of {split}.json is missing; copy it there or remove its row"
+                f"image {image} of {split}.json is missing; copy it there or remove its row"
             )
         annotation = read_annotation(self.root, split, row)
         return {

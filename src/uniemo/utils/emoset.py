@@ -144,7 +144,7 @@ def read_split(root: Path, split: str) -> list[SplitRow]:
     path = root / f"{split}.json"
     content = _read_json(path)
     if not isinstance(content, list) or not content:
-        raise UserError(f"{path} lists no pictures; it must be a list of rows like {_ROW}")
+        raise UserError(f"{path} lists no images; it must be a list of rows like {_ROW}")
     rows = []
     for number, row in enumerate(content):
         if (
