@@ -27,7 +27,8 @@ from uniemo.filtering import (
     calibrate_temperature,
 )
 from uniemo.model import UniEmo
-from uniemo.utils.files import write_json, write_table
+from uniemo.utils.emoset import Annotation, SplitRow, write_annotation, write_info, write_split
+from uniemo.utils.files import write_table
 from uniemo.vision.clip import frozen_clip
 from uniemo.vision.features import FeatureCache, FeatureTable
 from uniemo.vision.images import EmotionImageFolder, evenly_spaced, read_image
@@ -200,38 +201,25 @@ def write_layout(
     A scene or an object is annotated only where the name read on the image is the one that it was
     made from; what the two disagree on would teach L_S and L_O errors.
     """
-    names = {
-        "emotion": EMOTIONS,
-        "scene": module.fusion.scene_names,
-        "object": module.fusion.object_names,
-    }
-    info = {
-        key: {
-            "label2idx": {name: index for index, name in enumerate(values)},
-            "idx2label": {str(index): name for index, name in enumerate(values)},
-        }
-        for key, values in names.items()
-    }
-    write_json(folder / "info.json", info)
-    listed = []
-    for i, row in enumerate(manifest.to_pylist()):
-        if row["reason"] != Reason.KEPT.name.lower():
+    write_info(folder, {"scene": module.fusion.scene_names, "object": module.fusion.object_names})
+    rows = []
+    for i, image in enumerate(manifest.to_pylist()):
+        if image["reason"] != Reason.KEPT.name.lower():
             continue
-        emotion, image_id = EMOTIONS[row["target"]], Path(row["image"]).stem
-        annotation: dict[str, Any] = {
-            "image_id": image_id,
-            "emotion": emotion,
-            "brightness": round(float(seen.brightness[i]), 3),
-            "colorfulness": round(float(seen.colorfulness[i]), 3),
-        }
-        if row["read_scene"] is not None and row.get("scene") == row["read_scene"]:
-            annotation["scene"] = row["read_scene"]
-        if row["read_object"] is not None and row.get("object") == row["read_object"]:
-            annotation["object"] = [row["read_object"]]
-        path = f"annotation/{emotion}/{image_id}.json"
-        write_json(folder / path, annotation)
-        listed.append([emotion, image_id, row["image"], path])
-    write_json(folder / "train.json", listed)
+        scene, object_ = (
+            image[f"read_{kind}"] if image.get(kind) == image[f"read_{kind}"] else None
+            for kind in ("scene", "object")
+        )
+        row = SplitRow.of(EMOTIONS[image["target"]], Path(image["image"]).stem, image["image"])
+        annotation = Annotation(
+            round(float(seen.brightness[i]), 3),
+            round(float(seen.colorfulness[i]), 3),
+            scene,
+            [] if object_ is None else [object_],
+        )
+        write_annotation(folder, row, annotation)
+        rows.append(row)
+    write_split(folder, "train", rows)
 
 
 def write_sheet(paths: list[list[Path]], size: int, path: Path) -> None:
