@@ -1,7 +1,8 @@
 """The settings of the generate and finetune phases, as the command line and YAML files name them.
 
 Published: that images are generated, filtered, and understanding fine-tuned on real + kept ones.
-How many, how filtered and how tuned is *ours* (METHOD, "Generation feeds understanding").
+How many, how filtered and how tuned are extensions (docs/method.md, "Generate and filter" and
+"Finetune").
 """
 
 from dataclasses import dataclass, field

@@ -1,10 +1,10 @@
-"""The generate phase's second half: look at every image, filter, write the pool down.
+"""The generate phase's second half: encode every image, filter, write the pool.
 
 The pool is a folder in EmoSet's layout whose ``train.json`` lists the kept images. Its
 ``manifest.parquet`` says of every image what it was made from, how it scored, and why it was kept
 or not.
 
-Legend: N images of the pool, M real ones, V validation pictures, E width of CLIP's image features,
+Legend: N images of the pool, M real ones, V validation images, E width of CLIP's image features,
 H side of an image.
 """
 
@@ -39,7 +39,7 @@ SHEET = 12  # images of each emotion on a contact sheet
 
 
 class ImageReadings(NamedTuple):
-    """What frozen CLIP and the trained understanding see in N images; on the CPU."""
+    """What frozen CLIP and the trained understanding read from N images; on the CPU."""
 
     features: Tensor  # [N, E] of the frozen CLIP
     logits: Tensor  # [N, C] of the trained understanding
@@ -50,24 +50,24 @@ class ImageReadings(NamedTuple):
 
 
 class ImageReader:
-    """Frozen CLIP and the trained understanding, looking at pictures together.
+    """Encodes images with frozen CLIP and the trained understanding.
 
     Args:
-        module: The trained model.
-        data: The data module.
-        cache: Folder for features of real pictures.
+        model: The trained model.
+        data: The data model.
+        cache: Folder for features of real images.
         device: Where the work is done.
     """
 
-    def __init__(self, module: UniEmo, data: Any, cache: Path, device: torch.device) -> None:
-        self.clip = frozen_clip(module.settings.clip, device)
-        self.module = module.to(device).eval()
+    def __init__(self, model: UniEmo, data: Any, cache: Path, device: torch.device) -> None:
+        self.clip = frozen_clip(model.settings.clip, device)
+        self.model = model.to(device).eval()
         self.data = data
         self.device = device
         self.library = FeatureCache(data, cache, device)
 
     def real(self, split: str) -> FeatureTable:
-        """Return frozen CLIP's features of a split's pictures."""
+        """Return frozen CLIP's features of a split's images."""
         return self.library.tables([self.clip], split)[0]
 
     @torch.inference_mode()
@@ -75,23 +75,23 @@ class ImageReader:
         """Return the understanding's logits [V, C] of the validation split, and the labels [V]."""
         rows = list(range(len(self.data.annotations("val").emotion)))  # of all processes' shares
         batches = [
-            (self.module(batch["clip_image"].to(self.device)).float().cpu(), batch["emotion"])
+            (self.model(batch["clip_image"].to(self.device)).float().cpu(), batch["emotion"])
             for batch in self.data.plain_dataloader("val", rows)
         ]
         logits, labels = (torch.cat(column) for column in zip(*batches, strict=True))
         return logits, labels
 
     @torch.inference_mode()
-    def look(self, paths: list[Path]) -> ImageReadings:
-        """Look at images on disk, the centre square at the side H that the head paints."""
+    def read_files(self, paths: list[Path]) -> ImageReadings:
+        """Read images on disk, the centre square at the side H that the head generates."""
         rows = []
-        size = self.module.painter.diffusion.image_size
+        size = self.model.painter.diffusion.image_size
         starts = range(0, len(paths), BATCH)
         for start in track(starts, "Reading the images", transient=True):
-            pictures = [read_image(path, size) for path in paths[start : start + BATCH]]
-            image = torch.stack(pictures).to(self.device)
-            reading = self.module.read(self.clip.network.prepare(image))
-            bases = (self.module.fusion.scene_base, self.module.fusion.object_base)
+            batch = [read_image(path, size) for path in paths[start : start + BATCH]]
+            image = torch.stack(batch).to(self.device)
+            reading = self.model.read(self.clip.network.prepare(image))
+            bases = (self.model.fusion.scene_base, self.model.fusion.object_base)
             queries = (reading.scene, reading.object)
             names = [base.retrieve(query) for base, query in zip(bases, queries, strict=True)]
             high, low = image.amax(dim=1), image.amin(dim=1)  # [B, H, H]
@@ -107,101 +107,103 @@ class ImageReader:
 
 
 class EncodedPool(NamedTuple):
-    """A pool as the filter wants it."""
+    """A pool as the filter takes it."""
 
-    seen: ImageReadings
+    readings: ImageReadings
     candidates: Candidates
     reference: Reference
 
 
 def encode_pool(
-    module: UniEmo,
+    model: UniEmo,
     data: Any,
-    painted: pyarrow.Table,
+    table: pyarrow.Table,
     folder: Path,
     verifier: str,
     cache: Path,
     device: torch.device,
 ) -> EncodedPool:
-    """Look at a pool, at the real images it is held against, and calibrate the verifier.
+    """Encode a pool and the real images it is compared with, and calibrate the verifier.
 
     Args:
-        module: The trained model.
-        data: The data module.
-        painted: One row per image: ``image`` (path in ``folder``, or absolute), ``target``, and
+        model: The trained model.
+        data: The data model.
+        table: One row per image: ``image`` (path in ``folder``, or absolute), ``target``, and
             optionally ``scene`` and ``object``, the names it was made from.
         folder: The pool's folder.
         verifier: "understanding" or "clip_probe".
-        cache: Folder for features of real pictures.
+        cache: Folder for features of real images.
         device: Where the work is done.
     """
-    eye = ImageReader(module, data, cache, device)
-    seen = eye.look([folder / path for path in painted["image"].to_pylist()])
-    train = eye.real("train")
+    reader = ImageReader(model, data, cache, device)
+    readings = reader.read_files([folder / path for path in table["image"].to_pylist()])
+    train = reader.real("train")
     if verifier == "clip_probe":
-        val = eye.real("val")
+        val = reader.real("val")
         probe = fit_linear_probe(
             train.features, train.emotion, N_EMOTIONS, (val.features, val.emotion)
         )
-        logits, held_out, labels = probe(seen.features), probe(val.features), val.emotion
+        logits, held_out, labels = probe(readings.features), probe(val.features), val.emotion
     else:
-        logits, (held_out, labels) = seen.logits, eye.validation_logits()
+        logits, (held_out, labels) = readings.logits, reader.validation_logits()
     reference = Reference(train.features, train.emotion, calibrate_temperature(held_out, labels))
-    target = torch.tensor(painted["target"].to_pylist())
-    # An image counts to the scene and object that are seen on it.
+    target = torch.tensor(table["target"].to_pylist())
+    # An image counts to the scene and object that are read from it.
     return EncodedPool(
-        seen, Candidates(seen.features, logits, target, seen.scene, seen.object), reference
+        readings,
+        Candidates(readings.features, logits, target, readings.scene, readings.object),
+        reference,
     )
 
 
 def write_pool(
-    painted: pyarrow.Table,
-    examined: EncodedPool,
+    table: pyarrow.Table,
+    encoded: EncodedPool,
     selection: Selection,
-    module: UniEmo,
+    model: UniEmo,
     folder: Path,
 ) -> None:
-    """Write a filtered pool down.
+    """Write a filtered pool.
 
     Args:
-        painted: As in :func:`encode_pool`.
-        examined: What was seen.
-        selection: What was decided.
-        module: Tells the names of scenes and objects.
+        table: As in :func:`encode_pool`.
+        encoded: From :func:`encode_pool`.
+        selection: What is kept.
+        model: Has the names of scenes and objects.
         folder: Takes ``manifest.parquet``, EmoSet's layout, ``kept.png`` and ``refused.png``.
     """
-    seen, scores = examined.seen, selection.scores
+    readings, scores = encoded.readings, selection.scores
     columns = {
-        "read_scene": named(seen.scene, module.fusion.scene_names),
-        "read_object": named(seen.object, module.fusion.object_names),
+        "read_scene": named(readings.scene, model.fusion.scene_names),
+        "read_object": named(readings.object, model.fusion.object_names),
         "confidence": scores.confidence.tolist(),
         "agrees": scores.agrees.tolist(),
         "realism": scores.realism.tolist(),
         "nearest_cosine": scores.nearest_cosine.tolist(),
         "reason": selection.reason_names(),
     }
-    manifest = painted
+    manifest = table
     for name, column in columns.items():
         manifest = manifest.append_column(name, pyarrow.array(column))
-    write_layout(manifest, seen, module, folder)
+    write_layout(manifest, readings, model, folder)
     write_table(folder / "manifest.parquet", manifest)
-    target = examined.candidates.target
+    target = encoded.candidates.target
     for name, wanted in (("kept", selection.kept), ("refused", ~selection.kept)):
         paths: list[list[Path]] = [[] for _ in EMOTIONS]
         for i in wanted.nonzero()[:, 0].tolist():
             paths[int(target[i])].append(folder / manifest["image"][i].as_py())
-        write_sheet(paths, module.painter.diffusion.image_size, folder / f"{name}.png")
+        write_sheet(paths, model.painter.diffusion.image_size, folder / f"{name}.png")
 
 
 def write_layout(
-    manifest: pyarrow.Table, seen: ImageReadings, module: UniEmo, folder: Path
+    manifest: pyarrow.Table, readings: ImageReadings, model: UniEmo, folder: Path
 ) -> None:
     """Write ``info.json``, the kept images' annotations and ``train.json``.
 
     A scene or an object is annotated only where the name read on the image is the one that it was
     made from; what the two disagree on would teach L_S and L_O errors.
     """
-    write_info(folder, {"scene": module.fusion.scene_names, "object": module.fusion.object_names})
+    write_info(folder, {"scene": model.fusion.scene_names, "object": model.fusion.object_names})
     rows = []
     for i, image in enumerate(manifest.to_pylist()):
         if image["reason"] != Reason.KEPT.name.lower():
@@ -212,8 +214,8 @@ def write_layout(
         )
         row = SplitRow.of(EMOTIONS[image["target"]], Path(image["image"]).stem, image["image"])
         annotation = Annotation(
-            round(float(seen.brightness[i]), 3),
-            round(float(seen.colorfulness[i]), 3),
+            round(float(readings.brightness[i]), 3),
+            round(float(readings.colorfulness[i]), 3),
             scene,
             [] if object_ is None else [object_],
         )
@@ -237,7 +239,7 @@ def pool_of_folder(images: Path) -> pyarrow.Table:
     """Return the rows of a folder ``<emotion>/*.png|jpg``, by absolute paths.
 
     Raises:
-        UserError: If an emotion has fewer than two pictures.
+        UserError: If an emotion has fewer than two images.
     """
     files = EmotionImageFolder(images, per_emotion=2**31, size=1).files
     return pyarrow.table(

@@ -103,7 +103,7 @@ class ProgressBar(RichProgressBar):
 class EpochLines(Callback):
     """One line for every epoch, for logs: a bar that moves is only for terminals."""
 
-    def on_train_epoch_start(self, trainer: Trainer, module: Any) -> None:
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Note the time."""
         self.started = time.monotonic()
 
@@ -117,6 +117,7 @@ class EpochLines(Callback):
             epoch = f"Epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
             seconds = time.monotonic() - self.started
             print(f"{epoch} ({module.stage}): {metrics}, {seconds:.0f} s", flush=True)
+        self.started = time.monotonic()
 
 
 def progress_arguments(enabled: bool | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Fusion: fe, fs, fo -> one pseudo-word (METHOD, "Understanding guides generation")."""
+"""Fusion: fe, fs, fo -> one pseudo-word (docs/method.md, "Condition")."""
 
 from uniemo.fusion.attribute_base import AttributeBase
 from uniemo.fusion.condition import Coefficients, Condition, Fusion

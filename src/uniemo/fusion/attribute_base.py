@@ -1,4 +1,6 @@
-"""Attribute bases: the names of one attribute, their text features and p(emotion | name) (METHOD).
+"""Attribute bases: the names of one attribute, their text features and p(emotion | name).
+
+Source: docs/method.md, "Attribute bases and correlation coefficient".
 
 Legend: N rows of the training split, K names, E width of CLIP's joint space, B images, C emotions.
 """
@@ -85,7 +87,7 @@ class AttributeBase(nn.Module):
         return F.pad(self.probability, (0, 0, 0, 1))[name, emotion]  # -1 reads the row of zeros
 
     def coefficient(self, query: Tensor, emotion: Tensor) -> tuple[Tensor, Tensor]:
-        """Retrieve a name and return its correlation with an emotion (METHOD, "coefficient").
+        """Retrieve a name and return its correlation with an emotion.
 
         Args:
             query: [B, E] projections of fs or fo.
@@ -98,7 +100,7 @@ class AttributeBase(nn.Module):
         return self.probability_of(name, emotion), name
 
     def evidence(self, query: Tensor, logit_scale: Tensor) -> Tensor:
-        """Return how much more likely the names that a query may mean make each emotion (ours).
+        """Return how much more likely the names of a query make each emotion (extension).
 
         log(p(emotion | query) / p(emotion)), where p(emotion | query) is the mean of
         p(emotion | name) over the names' softmax, a share :data:`DOUBT` of it being p(emotion).

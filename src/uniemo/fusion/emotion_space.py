@@ -1,7 +1,9 @@
-"""Emotion spaces: p(fe, fs, fo | emotion), from which generation draws (METHOD, "Emotion space").
+"""Emotion spaces: p(fe, fs, fo | emotion), from which generation draws.
+
+Source: docs/method.md, "Emotion space".
 
 The published one is :class:`DiagonalGaussian`. It draws between the modes of an emotion, and fe, fs
-and fo apart; the others (ours) keep what belongs together.
+and fo apart; the others (extensions) keep the features of one image together.
 
 A space is filled in one pass over the training split: ``reset``, ``update`` for every batch,
 ``synchronise`` once. Results are buffers, so a checkpoint holds them. In between, DDP must not
@@ -143,7 +145,7 @@ class ReservoirSpace(EmotionSpace):
 
 
 class TiedGaussian(ReservoirSpace):
-    """One Gaussian over [fe, fs, fo] per emotion, with correlations (ours).
+    """One Gaussian over [fe, fs, fo] per emotion, with correlations (extension).
 
     Mean and deviations are exact, from the whole split. Correlations are low-rank plus diagonal:
     the leading principal axes of the standardised reservoir, the rest of each dimension's variance
@@ -190,7 +192,7 @@ class TiedGaussian(ReservoirSpace):
 
 
 class Mixture(ReservoirSpace):
-    """Several modes per emotion over [fe, fs, fo] (ours).
+    """Several modes per emotion over [fe, fs, fo] (extension).
 
     k-means on the standardised reservoir; a mode is drawn by its share of the rows, then noise of
     the deviation within modes is added. fe, fs, fo of one draw come from one mode.
@@ -251,7 +253,7 @@ class Mixture(ReservoirSpace):
 
 
 class StoredFeatures(ReservoirSpace):
-    """Features of real pictures, jittered (ours): keeps modes and ties alike.
+    """Features of real images, jittered (extension): keeps both modes and correlations.
 
     Args:
         feature_width: D.

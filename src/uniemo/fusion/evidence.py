@@ -1,4 +1,4 @@
-"""What the retrieved names say of the emotion (ours).
+"""Evidence of the retrieved names for the emotion (extension).
 
 Legend: B images, E width of CLIP's joint space, C emotions.
 """
@@ -10,7 +10,7 @@ from uniemo.fusion.attribute_base import AttributeBase
 
 
 class AttributeEvidence(nn.Module):
-    """Read the emotion from scene and object: naive Bayes over the two attribute bases (ours).
+    """Read the emotion from scene and object: naive Bayes over the two attribute bases (extension).
 
     The published head sees fe alone. The bases that guide generation also know how each name shifts
     the emotions; a logistic model of what CLIP's text space makes of a picture was the better

@@ -1,4 +1,4 @@
-"""L_cond (METHOD, "Emotional condition loss"), and alignment to words (ours).
+"""L_cond (docs/method.md, "Condition loss"), and alignment to words (extension).
 
 Legend: B images, C emotions, K names, W width of the text encoder's token embeddings.
 """
@@ -45,7 +45,7 @@ def words_of_names(embeddings: Tensor, positives: Tensor) -> tuple[Tensor, Tenso
 
 
 def word_alignment_loss(mapped: Tensor, word: Tensor, known: Tensor) -> Tensor:
-    """Mean squared distance of mapped features to the words that they should say (ours).
+    """Mean squared distance of mapped features to the words that they should express (extension).
 
     L(theta) tells the mappers where words lie only through the frozen denoiser, whose gradient is
     mostly noise. Real words are a better place to start from.

@@ -1,4 +1,4 @@
-"""The three mappers from features to the token-embedding space (METHOD, "Three mappers").
+"""The three mappers from features to the token-embedding space (docs/method.md, "Condition").
 
 Legend: B images, D width of the features, W width of the text encoder's token embeddings.
 """
@@ -11,8 +11,8 @@ class Mapper(nn.Module):
     """Map a feature to a word: MLP D -> D -> W with ReLU.
 
     The feature is brought to zero mean and unit deviation first, and the weights start so that the
-    word has unit deviation too (ours): fe follows a layer norm, but fs and fo are means of tokens
-    in mid-transformer, whose size differs from CLIP to CLIP and from layer to layer.
+    word has unit deviation too (extension): fe follows a layer norm, but fs and fo are means of
+    tokens in mid-transformer, whose size differs from CLIP to CLIP and from layer to layer.
 
     Args:
         feature_width: D.

@@ -1,4 +1,4 @@
-"""Statistics of a stream of vectors per emotion, mergeable over batches and processes (ours).
+"""Statistics of a stream of vectors per emotion, mergeable over batches and processes (extension).
 
 Legend: B vectors of a batch, M their width, C emotions, R capacity of a reservoir.
 """

@@ -42,7 +42,7 @@ class ClipBackbone:
 
         Args:
             names: K names as EmoSet writes them (``mountain_snowy``, ``Alarm clock``); they are
-                read in lower case, with spaces for ``_`` and ``/`` (ours).
+                read in lower case, with spaces for ``_`` and ``/`` (extension).
             template: The sentence; ``{}`` is where the name goes.
 
         Raises:

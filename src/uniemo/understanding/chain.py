@@ -1,4 +1,4 @@
-"""The understanding chain: picture -> fe, fs, fo (METHOD, "Understanding chain", steps 1 to 5).
+"""The understanding chain: image -> fe, fs, fo (docs/method.md, "Understanding chain").
 
 Legend: B images, h side of the picture in pixels, D width of the vision transformer, N its layers,
 T tokens [class, patches], gh x gw patches, Q query tokens of a set.
@@ -34,7 +34,7 @@ class UnderstandingChain(nn.Module):
 
     open_clip's own blocks run, so QuickGELU or not follows the weights. Without queries, ``fe``
     times ``visual.proj`` is open_clip's ``encode_image``. Without a set, its feature is the mean
-    over the patch tokens after the stage where the set would have been read (ours).
+    over the patch tokens after the stage where the set would have been read (extension).
 
     The chain does not use ``visual.proj`` and freezes it, so that no weight of it is without a
     gradient when the tower is trained.
@@ -72,7 +72,7 @@ class UnderstandingChain(nn.Module):
             )
         visual.proj.requires_grad_(False)
         self.visual = visual
-        # METHOD's D / 64 heads; where 64 does not divide D, as many as the tower itself has (ours).
+        # Published: D / 64 heads. Where 64 does not divide D, as many as the tower has (extension).
         n_heads = blocks[0].attn.num_heads if width % HEAD_WIDTH else width // HEAD_WIDTH
 
         def make_set(name: str) -> ExpertQueries | NoQueries:

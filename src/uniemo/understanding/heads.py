@@ -15,7 +15,9 @@ from uniemo.emotions import N_EMOTIONS
 
 
 class EmotionHead(nn.Module):
-    """The projector: Linear(D, W) - ReLU - Dropout - Linear(W, C) (METHOD, "Projector").
+    """The projector: Linear(D, W) - ReLU - Dropout - Linear(W, C).
+
+    Source: docs/method.md, "Understanding chain".
 
     Args:
         feature_width: D.
@@ -48,7 +50,7 @@ class EmotionHead(nn.Module):
 class AttributeProjection(nn.Module):
     """Project fs or fo into CLIP's text space, unit length, for L_S, L_O and retrieval.
 
-    Layer norm and a linear map without bias (METHOD leaves the projection open; ours): the form of
+    Layer norm and a linear map without bias (extension: the published form is unknown): the form of
     CLIP's own read-out of its class token, so that :meth:`from_clip` can start there. fs and fo are
     means of tokens of the same residual stream, so that read-out is a far better start than noise.
 

@@ -1,4 +1,6 @@
-"""The parts of L_U = 0.05 L_S + 0.05 L_O + 0.9 L_Cls (METHOD, "Losses"); the module sums them.
+"""The parts of L_U = 0.05 L_S + 0.05 L_O + 0.9 L_Cls; the model sums them.
+
+Source: docs/method.md, "Losses of understanding".
 
 Legend: B images (of all processes, where gathered), K names, E width of CLIP's joint space,
 C emotions.
@@ -44,8 +46,8 @@ def attribute_contrastive_loss(
     The negatives of an image are the names present in the batch that it does not have; those of a
     name are the annotated images that do not have it. A pair is never contrasted with another
     positive of its image or its name: images of one name are not each other's negatives, and an
-    image may have several names (both ours). Every annotated image weighs the same, shared equally
-    among its names. If each image has one name and no two the same, this is CLIP's loss.
+    image may have several names (both extensions). Every annotated image weighs the same, shared
+    equally among its names. If each image has one name and no two the same, this is CLIP's loss.
 
     Args:
         projected: [B, E] projections of fs or fo, unit length.
@@ -82,8 +84,8 @@ def emotion_classification_loss(
     Args:
         logits: [B, C] of the emotion head.
         emotion: [B] long, the true label.
-        weight: [B] weight of each image (third phase: generated images count less, ours). The sum
-            is divided by B, not by the sum of weights, so that a batch is the mean of its images.
+        weight: [B] weight of each image (extension: generated images may count less). The sum is
+            divided by B, not by the sum of weights, so that a batch is the mean of its images.
     """
     losses = F.cross_entropy(logits.float(), emotion, reduction="none")  # [B]
     return (losses if weight is None else weight * losses).mean()

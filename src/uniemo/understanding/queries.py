@@ -1,4 +1,5 @@
-"""Expert queries and the block in which they read the picture (METHOD, "Understanding chain").
+"""Expert queries and the block in which they read the image (docs/method.md,
+"Understanding chain").
 
 Legend: B images, Q query tokens, P patches, T = 1 + P tokens [class, patches], D width of the
 vision transformer, N its layers.
@@ -15,10 +16,10 @@ QUERY_STD = 0.02
 class InteractiveBlock(nn.Module):
     """Q <- Q + CrossAttn(LN(Q), LN([class, patches])); Q <- Q + MLP(LN(Q)).
 
-    Queries, keys and values have no bias; the MLP is 4 D wide with QuickGELU (METHOD, steps 2, 4).
+    Queries, keys and values have no bias; the MLP is 4 D wide with QuickGELU (steps 2 and 4).
 
-    Weights start as CLIP's own towers do (ours): projections into attention with deviation D^-0.5,
-    those that write to the residual stream with D^-0.5 (2 N)^-0.5, so that the block starts as a
+    Weights start as CLIP's own towers do (extension): projections into attention with deviation
+    D^-0.5, those that write to the residual stream with D^-0.5 (2 N)^-0.5, so that the block starts as a
     small correction of Q and every weight has a gradient from the first step.
 
     Args:
@@ -114,7 +115,7 @@ class ExpertQueries(nn.Module):
 
 
 class NoQueries(nn.Module):
-    """An absent set, for ablations: no token, no weight; its feature is the mean patch (ours)."""
+    """An absent set, for ablations: no token, no weight; its feature is the mean patch."""
 
     def start(self, tokens: Tensor) -> Tensor:
         """Return no query beside tokens [B, T, D]: [B, 0, D]."""
