@@ -1,5 +1,6 @@
-"""Expert queries and the block in which they read the image (docs/method.md,
-"Understanding chain").
+"""Expert queries and the block in which they read the image.
+
+Source: docs/method.md, "Understanding chain".
 
 Legend: B images, Q query tokens, P patches, T = 1 + P tokens [class, patches], D width of the
 vision transformer, N its layers.
@@ -19,8 +20,8 @@ class InteractiveBlock(nn.Module):
     Queries, keys and values have no bias; the MLP is 4 D wide with QuickGELU (steps 2 and 4).
 
     Weights start as CLIP's own towers do (extension): projections into attention with deviation
-    D^-0.5, those that write to the residual stream with D^-0.5 (2 N)^-0.5, so that the block starts as a
-    small correction of Q and every weight has a gradient from the first step.
+    D^-0.5, those that write to the residual stream with D^-0.5 (2 N)^-0.5, so that the block starts
+    as a small correction of Q and every weight has a gradient from the first step.
 
     Args:
         width: D.
