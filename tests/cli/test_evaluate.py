@@ -27,7 +27,9 @@ def run(tiny_files, tmp_path_factory):
 )
 def test_arguments_choose_the_evaluation(run, monkeypatch, arguments, function, expected):
     calls = []
-    monkeypatch.setattr(evaluate, function, lambda *given: calls.append(given))
+    monkeypatch.setattr(
+        f"uniemo.evaluation.evaluate.{function}", lambda *given: calls.append(given)
+    )
     evaluate.main(["--experiment", str(run.file), *run.overrides, *arguments])
     ((experiment, *given),) = calls
     assert given == expected

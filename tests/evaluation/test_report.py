@@ -152,10 +152,10 @@ def visit(text: str, folder: Path, width: int) -> Visit:
 
 @pytest.mark.parametrize("width", [390, 1280])  # a phone, a desktop
 def test_browser_shows_the_page_without_errors_requests_or_overflow(page, tmp_path, width):
-    seen = visit(page.read_text(), tmp_path, width)
-    assert seen.errors == []
-    assert seen.requests == []
-    assert seen.scroll_width <= width
+    found = visit(page.read_text(), tmp_path, width)
+    assert found.errors == []
+    assert found.requests == []
+    assert found.scroll_width <= width
 
 
 def test_the_browser_check_sees_errors_requests_and_overflow(tmp_path):
@@ -163,7 +163,7 @@ def test_the_browser_check_sees_errors_requests_and_overflow(tmp_path):
         "<img src='https://example.org/x.png'><script>console.error('no')</script>"
         "<div style='width: 500px'>wide</div>"
     )
-    seen = visit(bad, tmp_path, 390)
-    assert len(seen.errors) == 1
-    assert seen.requests == ["https://example.org/x.png"]
-    assert seen.scroll_width > 390
+    found = visit(bad, tmp_path, 390)
+    assert len(found.errors) == 1
+    assert found.requests == ["https://example.org/x.png"]
+    assert found.scroll_width > 390

@@ -27,8 +27,8 @@ def test_probe_is_the_logistic_regression_that_scikit_learn_finds(monkeypatch):
 def test_probe_without_a_validation_set_sets_rows_aside():
     features, labels = blobs(400, 3)
     probe = fit_linear_probe(features, labels, 3)
-    test, truth = blobs(400, 4)
-    assert (probe(test).argmax(1) == truth).float().mean() > 0.8
+    test, target = blobs(400, 4)
+    assert (probe(test).argmax(1) == target).float().mean() > 0.8
 
 
 def test_probe_takes_a_stronger_penalty_on_fewer_images(monkeypatch):

@@ -97,7 +97,7 @@ def curve_svg(series: Sequence[Series], title: str) -> str:
             points = [point for point in curve.points if all(map(math.isfinite, point))]
             if points:
                 (line,) = axes.plot(*zip(*points, strict=True), color=COLOURS[curve.name])
-                line.set(clip_on=False, marker="o" if len(points) == 1 else None)
+                line.set(clip_on=False, marker="o" if len(points) == 1 else "")
         figure.savefig(output, format="svg", transparent=True, metadata=NO_METADATA)
     svg = re.sub(r' id="[a-z0-9.]+_\d+"', "", output.getvalue())  # the same in every figure
     for name, colour in COLOURS.items():
