@@ -83,7 +83,7 @@ def print_summary(metrics: dict[str, Any], console: Console, folder: Path) -> No
         facts.append(f"seed {metrics['seed']}")
     if generation:
         facts.append(f"{generation['n_images']:,} generated images")
-    plain = {"soft_wrap": True, "highlight": False, "markup": False}
+    plain: Any = {"soft_wrap": True, "highlight": False, "markup": False}
     console.print()
     console.print(f"Evaluation of {metrics['checkpoint']}", style="bold", **plain)
     console.print(" · ".join(facts), style="dim", **plain)
