@@ -89,7 +89,8 @@ def evaluate_checkpoint(
         batches = images_from_model(
             generator, config.n_images, config.batch_size, experiment.sampling
         )
-        result = evaluator.evaluate(batches, _all_emotions(config.n_images), protocol)
+        counts = torch.full((N_EMOTIONS,), config.n_images)
+        result = evaluator.evaluate(batches, counts, protocol)
         metrics["generation"] = {"checkpoint": str(source)} | result.metrics
     recognition.understanding["linear_probe"] = linear_probe_accuracy(clip, cache)
     metrics["queries"] = recognition.queries
@@ -146,9 +147,8 @@ def evaluate_baseline(experiment: Experiment, protocol: Protocol = "default") ->
     source = f'{experiment.config.model.diffusion.source}, "{prompt}"'
     header = _header(experiment, source, seed, protocol)
     target = experiment.folder / "eval" / "calibration"
-    return _evaluate_images(
-        experiment, head, batches, _all_emotions(config.n_images), header, target
-    )
+    counts = torch.full((N_EMOTIONS,), config.n_images)
+    return _evaluate_images(experiment, head, batches, counts, header, target)
 
 
 def _evaluate_images(
@@ -165,11 +165,6 @@ def _evaluate_images(
     result = Evaluator(experiment, data, head).evaluate(batches, counts, header["protocol"])
     report = EvaluationReport(header | {"generation": result.metrics}, *_dataset(data))
     return _write(report, target, data, result)
-
-
-def _all_emotions(n_images: int) -> Tensor:
-    """Return the counts [8] of equally many images of every emotion."""
-    return torch.full((N_EMOTIONS,), n_images)
 
 
 def _header(

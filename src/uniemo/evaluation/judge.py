@@ -91,7 +91,7 @@ def fit_judge(
         probes = _unpack(load_file(path))
     else:
         probes = _fit_probes(training, validation, n_scenes, network.mean.device)
-        write_tensors(path, _pack(probes))
+        write_tensors(path, nn.ModuleDict(probes).state_dict())
     if emotion is not None:
         probes["emotion"] = emotion
     return Judge(network, **probes).to(network.mean.device)
@@ -121,10 +121,6 @@ def _labelled(table: FeatureTable, name: str) -> tuple[Tensor, Tensor]:
     label = table.emotion if name == "emotion" else table.scene
     row = (label >= 0).nonzero()[:, 0]
     return row, label[row]
-
-
-def _pack(probes: dict[str, LinearProbe]) -> dict[str, Tensor]:
-    return {f"{n}.{key}": t for n, probe in probes.items() for key, t in probe.state_dict().items()}
 
 
 def _unpack(tensors: dict[str, Tensor]) -> dict[str, LinearProbe]:

@@ -3,6 +3,8 @@
 Legend: B images, H their side in pixels, S input side of a network, F feature width.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -63,12 +65,16 @@ class ImageNetwork(nn.Module):
 
     def preprocess(self, image: Tensor) -> Tensor:
         """Resize and normalise images [B, 3, H, H], float in [0, 1] or uint8: [B, 3, S, S]."""
-        image = image.to(self.mean.device)
-        image = image.float() / 255 if image.dtype == torch.uint8 else image.float()
+        image = self.to_float(image)
         if image.shape[-2:] != (self.size, self.size):
             size = (self.size, self.size)
             image = F.interpolate(image, size, mode="bicubic", antialias=True).clamp(0, 1)
         return (image - self.mean) / self.std
+
+    def to_float(self, image: Tensor) -> Tensor:
+        """Return images, float in [0, 1] or uint8, as float32 in [0, 1] on the network's device."""
+        image = image.to(self.mean.device)
+        return image.float() / 255 if image.dtype == torch.uint8 else image.float()
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor:
@@ -135,6 +141,16 @@ def efficientnet_lite0(size: int = 128) -> ImageNetwork:
     )
 
 
+@contextmanager
+def _available(whose: str, remedy: str) -> Iterator[None]:
+    """Turn any error of loading weights into one line: hubs and networks raise a dozen kinds."""
+    try:
+        yield
+    except Exception as error:
+        message = f"{whose} weights are not available ({first_line(error)}); {remedy}"
+        raise UserError(message) from error
+
+
 def clip_vit_l14() -> ImageNetwork:
     """Return OpenAI's CLIP ViT-L/14, its image features as they leave the model, F = 768.
 
@@ -144,13 +160,9 @@ def clip_vit_l14() -> ImageNetwork:
     Raises:
         UserError: If its weights are not available.
     """
-    try:
+    remedy = "fetch OpenAI's into the hub's cache once, or choose efficientnet_lite0"
+    with _available("CLIP ViT-L/14's", remedy):
         clip = open_clip.create_model("ViT-L-14-quickgelu", pretrained="openai")
-    except Exception as error:  # hub and network raise a dozen kinds
-        raise UserError(
-            f"CLIP ViT-L/14 could not be loaded ({first_line(error)}); fetch OpenAI's weights "
-            "into the hub's cache once, or choose efficientnet_lite0"
-        ) from error
     visual = clip.visual
     mean, std = visual.preprocess_cfg["mean"], visual.preprocess_cfg["std"]
     return ImageNetwork(visual, "CLIP ViT-L/14 (OpenAI)", 768, 224, tuple(mean), tuple(std))
@@ -175,22 +187,17 @@ class InceptionNetwork(ImageNetwork):
     """
 
     def __init__(self) -> None:
-        try:
+        remedy = "go online once, or set eval.fid_features to efficientnet_lite0"
+        with _available("Inception's", f"pip install torch-fidelity and {remedy}"):
             from torchmetrics.image.fid import NoTrainInceptionV3
 
             inception = NoTrainInceptionV3("inception-v3-compat", features_list=["2048"])
-        except Exception as error:
-            raise UserError(
-                f"Inception's weights are not available ({first_line(error)}); pip install "
-                "torch-fidelity and go online once, or set eval.fid_features to efficientnet_lite0"
-            ) from error
         name = "Inception-v3 (FID's own), resized by torch-fidelity to 299 px"
         super().__init__(_Inception(inception), name, 2048, 299, (0.0,) * 3, (1.0,) * 3)
 
     def preprocess(self, image: Tensor) -> Tensor:
         """Return images [B, 3, H, H] in [0, 1] in their own size."""
-        image = image.to(self.mean.device)
-        return image.float() / 255 if image.dtype == torch.uint8 else image.float()
+        return self.to_float(image)
 
 
 def imagenet_resnet50() -> ImageNetwork:
@@ -199,13 +206,9 @@ def imagenet_resnet50() -> ImageNetwork:
     Raises:
         UserError: If its weights are not available.
     """
-    try:
+    remedy = "put resnet50-0676ba61.pth into torch's hub cache, or set eval.clarity to probes"
+    with _available("ResNet-50's", remedy):
         network = resnet50(weights=ResNet50_Weights.IMAGENET1K_V1)
-    except Exception as error:
-        raise UserError(
-            f"ResNet-50's weights are not available ({first_line(error)}); put "
-            "resnet50-0676ba61.pth into torch's hub cache, or set eval.clarity to probes"
-        ) from error
     name = "ResNet-50 (ImageNet), 224 px"
     return ImageNetwork(network, name, 1000, 224, IMAGENET_MEAN, IMAGENET_STD)
 
@@ -295,13 +298,9 @@ class LPIPSNetwork(ImageNetwork):
     """
 
     def __init__(self, size: int = 256) -> None:
-        try:
+        remedy = "put them into torch's hub cache, or set eval.diversity to efficientnet_lite0"
+        with _available("AlexNet's", remedy):
             network = LearnedPerceptualImagePatchSimilarity("alex").net
-        except Exception as error:
-            raise UserError(
-                f"AlexNet's weights are not available ({first_line(error)}); put them into "
-                "torch's hub cache, or set eval.diversity to efficientnet_lite0"
-            ) from error
         half = (0.5, 0.5, 0.5)  # to [-1, 1]
         name = f"LPIPS (AlexNet), {size} px"
         super().__init__(LPIPSEmbedding(network), name, 0, size, half, half)
