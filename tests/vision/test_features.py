@@ -1,4 +1,4 @@
-"""Reading a data set: one pass for all looks, each kept by itself."""
+"""Features of a data set: one pass for all requests, each table kept by itself."""
 
 from types import SimpleNamespace
 
@@ -21,12 +21,12 @@ WIDTH = 3 * SIDE * SIDE
 
 
 class Counted(torch.nn.Flatten):
-    """Pixels as features; counts the pictures it saw."""
+    """Pixels as features; counts the images."""
 
-    seen = 0
+    n_images = 0
 
     def forward(self, image: Tensor) -> Tensor:
-        self.seen += len(image)
+        self.n_images += len(image)
         return super().forward(image)
 
 
@@ -35,7 +35,7 @@ def network(name: str) -> ImageNetwork:
 
 
 class Data:
-    """Thirteen pictures in batches of five; counts the decoded ones."""
+    """Thirteen images in batches of five; counts the decoded ones."""
 
     def __init__(self) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -74,12 +74,12 @@ def data() -> Data:
 
 
 @pytest.fixture
-def library(data, tmp_path) -> FeatureCache:
+def cache(data, tmp_path) -> FeatureCache:
     return FeatureCache(data, tmp_path, torch.device("cpu"))
 
 
-def assert_same(ours: FeatureTable, expected: FeatureTable) -> None:
-    for a, b in zip(ours, expected, strict=True):
+def assert_same(actual: FeatureTable, expected: FeatureTable) -> None:
+    for a, b in zip(actual, expected, strict=True):
         torch.testing.assert_close(a, b)
 
 
@@ -93,27 +93,28 @@ def test_some_rows_are_the_same_share_of_each_emotion():
 
 
 @pytest.mark.parametrize("limit", [12, 2])
-def test_one_pass_serves_all_looks(data, library, limit):
+def test_one_pass_serves_all_requests(data, cache, limit):
     darker = Reconstruction(lambda image: image / 2, "darker")
-    crisp = FeatureRequest(network("a"), diffusion_view(SIDE))
-    other = crisp._replace(network=network("b"))
-    decoded = crisp._replace(reconstruction=darker, limit=limit)
-    first, second, third, again = library.tables([crisp, decoded, other, crisp], "train")
+    real = FeatureRequest(network("a"), diffusion_view(SIDE))
+    other = real._replace(network=network("b"))
+    reconstructed = real._replace(reconstruction=darker, limit=limit)
+    first, second, third, again = cache.load([real, reconstructed, other, real], "train")
     assert data.decoded == N
     assert_same(first, data.expected(data.image))
     assert_same(second, data.expected(data.image / 2, limit))
     assert_same(third, first)
     assert_same(again, first)
-    assert crisp.network.network.seen == N + len(second.row)
+    assert real.network.network.n_images == N + len(second.row)
 
 
-def test_only_what_is_missing_is_read(data, library):
-    crisp = FeatureRequest(network("a"), diffusion_view(SIDE))
-    other = crisp._replace(network=network("b"))
-    before = library.tables([crisp], "test")[0]
-    after = library.tables([crisp, other], "test")
-    assert (data.decoded, crisp.network.network.seen, other.network.network.seen) == (2 * N, N, N)
+def test_only_missing_tables_are_computed(data, cache):
+    real = FeatureRequest(network("a"), diffusion_view(SIDE))
+    other = real._replace(network=network("b"))
+    before = cache.load([real], "test")[0]
+    after = cache.load([real, other], "test")
+    assert data.decoded == 2 * N
+    assert [request.network.network.n_images for request in (real, other)] == [N, N]
     assert_same(after[0], before)
-    limited = crisp._replace(limit=4)
-    library.tables([limited, crisp], "test")
+    limited = real._replace(limit=4)
+    cache.load([limited, real], "test")
     assert data.decoded == 2 * N + int(chosen_rows(data.emotion, 4).sum())

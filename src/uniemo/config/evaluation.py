@@ -5,26 +5,27 @@ from typing import Literal
 
 from uniemo.errors import UserError
 
-Protocol = Literal["ours", "published"]
+Protocol = Literal["default", "published"]
+""""published" adds the variants of the published scripts, under their own names."""
 
 
 @dataclass
 class EvaluationConfig:
-    """Which pictures are evaluated, and by which yardsticks."""
+    """How many images are evaluated, and by which networks."""
 
     n_images: int = 64
-    """Generated images per emotion; 1,000 at paper scale. Frechet distances compare only at equal
+    """Generated images per emotion; 1,000 at paper scale. Compare Frechet distances only at equal
     numbers."""
 
     batch_size: int = 64
-    """Generated images judged at once."""
+    """Images per batch; lower it to save memory."""
 
     judge: Literal["efficientnet_lite0", "clip_vit_l14"] = "efficientnet_lite0"
-    """Network under the judge's linear probes. ``clip_vit_l14`` is EmoGen's protocol: no judge that
-    is independent of what was made with that CLIP."""
+    """Network under the judge's linear probes. ``clip_vit_l14`` is EmoGen's protocol; it is not
+    independent of systems that use this CLIP."""
 
     judge_size: int = 128
-    """Side to which EfficientNet-Lite0 resizes pictures; 224 at paper scale."""
+    """Side to which EfficientNet-Lite0 resizes images; 224 at paper scale."""
 
     emotion_weights: str | None = None
     """File of EmoGen's published Linear(768, 8), for ``clip_vit_l14``; null to fit one."""
@@ -46,21 +47,20 @@ class EvaluationConfig:
     """Features of Sem-D; the published ones are CLIP ViT-L/14's."""
 
     n_reconstructed: int = 4000
-    """Training pictures that the judge also sees after the VAE, evenly spread over the split."""
+    """Training images whose reconstructions by the VAE the judge is fitted on too."""
 
     cache: str = "~/.cache/uniemo/evaluation"
-    """Folder for what is computed once: features of real pictures, the judge's probes."""
+    """Folder for what is computed once: features of real images, the judge's probes."""
 
     def __post_init__(self) -> None:
-        """Check the numbers.
+        """Check the settings.
 
         Raises:
-            UserError: If one is below its least, or if weights and network do not fit.
+            UserError: If one is too small, or if weights and network do not fit.
         """
-        for name, least in {"n_images": 2, "batch_size": 1, "judge_size": 32}.items():
+        smallest = {"n_images": 2, "batch_size": 1, "judge_size": 32, "n_reconstructed": 1}
+        for name, least in smallest.items():
             if getattr(self, name) < least:
                 raise UserError(f"eval.{name} is {getattr(self, name)}; give at least {least}")
-        if self.n_reconstructed < 1:
-            raise UserError(f"eval.n_reconstructed is {self.n_reconstructed}; give at least 1")
         if self.emotion_weights is not None and self.judge != "clip_vit_l14":
             raise UserError("eval.emotion_weights needs eval.judge clip_vit_l14; set it too")

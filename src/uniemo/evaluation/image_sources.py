@@ -1,6 +1,6 @@
-"""Where the pictures to be evaluated come from: a model, a folder, plain Stable Diffusion.
+"""Generated images to evaluate, by a model or by Stable Diffusion alone.
 
-Legend: B pictures, H their side.
+Legend: B images, C = 8 emotions, T tokens, W width of the text encoder.
 """
 
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.model.uniemo import UniEmo
 from uniemo.vision.images import GeneratedBatch
 
-BASELINE_PROMPT = "an image of {}"  # METHOD: EmoGen's prompt for Stable Diffusion
+BASELINE_PROMPT = "an image of {}"  # published: EmoGen's prompt for Stable Diffusion
 
 
 def emotion_index_batches(per_emotion: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield emotions [B] and indices [B] of all pictures, emotion by emotion."""
+    """Yield emotions [B] and indices [B] of all images, emotion by emotion."""
     emotion = torch.arange(N_EMOTIONS).repeat_interleave(per_emotion)
     index = torch.arange(per_emotion).repeat(N_EMOTIONS)
     yield from zip(emotion.split(batch_size), index.split(batch_size), strict=True)
@@ -26,7 +26,7 @@ def emotion_index_batches(per_emotion: int, batch_size: int) -> Iterator[tuple[T
 def images_from_model(
     module: UniEmo, per_emotion: int, batch_size: int, sampling: SamplingConfig
 ) -> Iterator[GeneratedBatch]:
-    """Paint pictures 0, 1, ... of every emotion from the emotion space."""
+    """Generate images 0, 1, ... of every emotion from the emotion space."""
     for emotion, index in emotion_index_batches(per_emotion, batch_size):
         yield GeneratedBatch(module.generate(emotion, index, sampling)[0], emotion, index)
 
@@ -34,9 +34,9 @@ def images_from_model(
 def images_from_prompt(
     head: StableDiffusion, per_emotion: int, batch_size: int, sampling: SamplingConfig, seed: int
 ) -> Iterator[GeneratedBatch]:
-    """Paint with Stable Diffusion alone and EmoGen's baseline prompt, "an image of {emotion}".
+    """Generate with Stable Diffusion alone and EmoGen's baseline prompt, "an image of {emotion}".
 
-    Source: METHOD, "Metrics", first row of the published table.
+    See docs/method.md, "Published results", first row.
     """
     states = head.prompts.encode([BASELINE_PROMPT.format(name) for name in EMOTIONS])  # [C, T, W]
     for emotion, index in emotion_index_batches(per_emotion, batch_size):

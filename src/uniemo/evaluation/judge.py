@@ -1,10 +1,10 @@
-"""Judges: frozen networks nobody here trained, with linear probes for emotion, scene and object.
+"""Judges: linear probes for emotion, scene and object on a frozen network not trained here.
 
-A judge is fitted on real training pictures and on what the VAE of the system in question makes of
-them: one that has seen crisp pictures only misreads decoded ones (ours). It never sees a generated
-picture, nor any other weight that this project trained.
+A judge is fitted on real training images and on their reconstructions by the VAE of the evaluated
+system, because a judge fitted on real images alone misclassifies decoded ones (extension). No
+generated image and no weight that this project trained takes part.
 
-Legend: B pictures, F feature width, S scene and O object names, C emotions.
+Legend: B, n images, F feature width, S scene and O object names, C emotions.
 """
 
 from pathlib import Path
@@ -17,20 +17,18 @@ from torch import Tensor, nn
 from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
 from uniemo.utils.files import write_tensors
-from uniemo.vision.features import FeatureTable, fingerprint
+from uniemo.utils.fingerprints import fingerprint
+from uniemo.vision.features import FeatureTable
 from uniemo.vision.linear_probe import LinearProbe, fit_linear_probe
-from uniemo.vision.networks import (
-    ImageNetwork,
-    read_weights,
-)
+from uniemo.vision.networks import ImageNetwork, read_weights
 
 
-class Judgement(NamedTuple):
-    """What a judge makes of B pictures."""
+class Prediction(NamedTuple):
+    """A judge's predictions for B images."""
 
     emotion: Tensor  # logits [B, C]
-    scene: Tensor | None  # probabilities [B, S]; None if the data annotate no scenes
-    objects: Tensor | None  # probabilities [B, O]; None if the data annotate no objects
+    scene: Tensor | None  # probabilities [B, S]; None if the data have no scenes
+    objects: Tensor | None  # probabilities [B, O]; None if the data have no objects
 
 
 class Judge(nn.Module):
@@ -38,9 +36,9 @@ class Judge(nn.Module):
 
     Args:
         network: The network.
-        emotion: Its probe of the emotion.
-        scene: Of the scene; None without scenes.
-        objects: Of the object; None without objects.
+        emotion: Probe of the emotion.
+        scene: Probe of the scene; None without scenes.
+        objects: Probe of the object; None without objects.
     """
 
     def __init__(
@@ -56,17 +54,17 @@ class Judge(nn.Module):
         self.scene = scene
         self.objects = objects
 
-    def judge(self, features: Tensor) -> Judgement:
-        """Judge pictures by their features [B, F]."""
-        return Judgement(
+    def predict(self, features: Tensor) -> Prediction:
+        """Return predictions for features [B, F]."""
+        return Prediction(
             self.emotion(features),
             None if self.scene is None else self.scene(features).softmax(dim=1),
             None if self.objects is None else self.objects(features).softmax(dim=1),
         )
 
-    def forward(self, image: Tensor) -> Judgement:
-        """Judge pictures [B, 3, H, H], in [0, 1] or uint8."""
-        return self.judge(self.network(image))
+    def forward(self, image: Tensor) -> Prediction:
+        """Return predictions for images [B, 3, H, H], in [0, 1] or uint8."""
+        return self.predict(self.network(image))
 
 
 def fit_judge(
@@ -77,15 +75,15 @@ def fit_judge(
     cache: Path,
     emotion: LinearProbe | None = None,
 ) -> Judge:
-    """Fit a judge's probes, or find what was fitted before on the same features.
+    """Fit a judge's probes, or read those fitted before on the same features.
 
     Args:
         network: The network that made the features.
-        training: Real training pictures, and reconstructed ones if there are any.
-        validation: Likewise, to choose the penalty.
+        training: Real training images, and reconstructed ones if there are any.
+        validation: The same of the validation split, to choose the penalty.
         n_scenes: S.
         cache: Folder of the probes.
-        emotion: A ready probe of the emotion to use instead (EmoGen's published one).
+        emotion: A probe of the emotion to use instead (EmoGen's published one).
     """
     name = fingerprint(network.fingerprint, str(n_scenes), *training, *validation)
     path = cache / f"probes-{name}.safetensors"
@@ -93,7 +91,7 @@ def fit_judge(
         probes = _unpack(load_file(path))
     else:
         probes = _fit_probes(training, validation, n_scenes, network.mean.device)
-        write_tensors(path, _pack(probes))
+        write_tensors(path, nn.ModuleDict(probes).state_dict())
     if emotion is not None:
         probes["emotion"] = emotion
     return Judge(network, **probes).to(network.mean.device)
@@ -102,31 +100,27 @@ def fit_judge(
 def _fit_probes(
     training: FeatureTable, validation: FeatureTable, n_scenes: int, device: torch.device
 ) -> dict[str, LinearProbe]:
-    """Fit a probe for each attribute that pictures of both splits have."""
+    """Fit a probe for each attribute that images of both splits have."""
     sizes = {"emotion": N_EMOTIONS, "scene": n_scenes, "objects": training.objects.shape[1]}
     probes = {}
     for name, n_classes in sizes.items():
         row, label = _labelled(training, name)
         held_out, held_out_label = _labelled(validation, name)
         if len(row) > 1 and len(held_out) > 0:
-            choose = validation.features[held_out], held_out_label
+            chosen_by = validation.features[held_out], held_out_label
             features = training.features[row].to(device)
-            probes[name] = fit_linear_probe(features, label, n_classes, choose)
+            probes[name] = fit_linear_probe(features, label, n_classes, chosen_by)
     return probes
 
 
 def _labelled(table: FeatureTable, name: str) -> tuple[Tensor, Tensor]:
-    """Return rows and labels [n] each of one attribute; a picture comes once per object."""
+    """Return rows and labels of one attribute, [n] each; an image comes once per object."""
     if name == "objects":
         row, label = table.objects.nonzero(as_tuple=True)
         return row, label
     label = table.emotion if name == "emotion" else table.scene
     row = (label >= 0).nonzero()[:, 0]
     return row, label[row]
-
-
-def _pack(probes: dict[str, LinearProbe]) -> dict[str, Tensor]:
-    return {f"{n}.{key}": t for n, probe in probes.items() for key, t in probe.state_dict().items()}
 
 
 def _unpack(tensors: dict[str, Tensor]) -> dict[str, LinearProbe]:

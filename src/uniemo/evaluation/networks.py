@@ -1,8 +1,12 @@
-"""The networks that the settings name."""
+"""The frozen networks that the settings name.
+
+Legend: B images, H side of an image, F width of a network's features.
+"""
 
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from uniemo.config.evaluation import EvaluationConfig
 from uniemo.vision.networks import (
@@ -17,31 +21,46 @@ from uniemo.vision.networks import (
 )
 
 
-class Networks(NamedTuple):
-    """The networks by what they are for; one may serve for several."""
+class EvaluationNetworks(NamedTuple):
+    """The networks by their use; one network may have several."""
 
     judge: ImageNetwork
+    """Encoder under the judge's probes."""
     judge_name: str
     distances: ImageNetwork
+    """Features of FID, KID, density and coverage."""
     semantic: ImageNetwork
+    """Features of Sem-D."""
     perceptual: ImageNetwork
-    clarity: tuple[ImageNetwork, ImageNetwork] | None
+    """Vectors whose squared distance is the perceptual distance of the diversity."""
+    clarity: tuple[ImageNetwork, ImageNetwork] | None = None
+    """Classifiers of objects and of scenes for Sem-C; None for the judge's own probes."""
+
+    def features(self, image: Tensor) -> dict[str, Tensor]:
+        """Return all features [B, F] of images [B, 3, H, H] by network; no network runs twice."""
+        features = self.perceptual.all_features(image)  # may hold another's: they share layers
+        for network in (self.judge, self.distances, self.semantic):
+            if network.name not in features:
+                features |= network.all_features(image)
+        return features
 
 
-def build_networks(config: EvaluationConfig, image_size: int, device: torch.device) -> Networks:
+def build_networks(
+    config: EvaluationConfig, image_size: int, device: torch.device
+) -> EvaluationNetworks:
     """Load each network once.
 
     Args:
         config: The settings.
-        image_size: Side of the pictures; LPIPS reads them so, up to 256.
-        device: Where they go.
+        image_size: H; LPIPS takes images in this size, up to 256.
+        device: Where the networks go.
 
     Raises:
-        UserError: If weights are not to be had.
+        UserError: If weights are not available.
     """
     efficientnet = efficientnet_lite0(config.judge_size).to(device)
-    wants_clip = "clip_vit_l14" in (config.judge, config.semantic)
-    clip = clip_vit_l14().to(device) if wants_clip else efficientnet
+    needs_clip = "clip_vit_l14" in (config.judge, config.semantic)
+    clip = clip_vit_l14().to(device) if needs_clip else efficientnet
     perceptual = (
         LPIPSNetwork(min(max(image_size, 64), 256))
         if config.diversity == "lpips"
@@ -54,7 +73,7 @@ def build_networks(config: EvaluationConfig, image_size: int, device: torch.devi
     if config.judge == "clip_vit_l14":
         what = "linear probe" if config.emotion_weights is None else "EmoGen's published classifier"
         judge, name = clip, f"{what} on {clip.name} (EmoGen's protocol)"
-    return Networks(
+    return EvaluationNetworks(
         judge,
         name,
         InceptionNetwork().to(device) if config.fid_features == "inception" else efficientnet,

@@ -1,4 +1,4 @@
-"""The report: everything of an evaluation as one HTML page that needs nothing else."""
+"""The report of an evaluation: one HTML page that needs no other file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,20 +10,20 @@ import jinja2
 import pyarrow.parquet as parquet
 from markupsafe import Markup
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
+from uniemo.curriculum.curves import Series
 from uniemo.emotions import EMOTIONS
-from uniemo.evaluation.figures import Series, attention_overlay, curve_svg, data_uri
+from uniemo.evaluation.figures import attention_overlay, curve_svg, data_uri
 from uniemo.evaluation.generation import GeneratedExample
-from uniemo.evaluation.understanding import Example
+from uniemo.evaluation.summary import number, percent
+from uniemo.evaluation.understanding import AttentionExample
 from uniemo.vision.images import evenly_spaced
 
 
 class PublishedRow(NamedTuple):
-    """A system's published numbers on EmoSet-118K (METHOD, "Metrics"); None where not public."""
+    """A system on EmoSet-118K (docs/method.md, "Published results"); None where unknown."""
 
     system: str
     accuracy: float | None
@@ -45,31 +45,31 @@ PUBLISHED = (
     PublishedRow("UniEmo (TIP 2026)", 0.8530, 27.73, None, None, None, None),
 )
 
-N_FILTERED = 12  # kept, and as many refused, examples of the filter
+N_FILTER_EXAMPLES = 12  # kept images, and as many refused ones
 
 
-class Filtered(NamedTuple):
-    """An example of the filter's decisions."""
+class FilterExample(NamedTuple):
+    """An image with the filter's decision."""
 
     image: Tensor  # [3, H, H] uint8
     emotion: str
-    reason: str  # "kept", or why not
+    reason: str  # "kept", or why it was refused
 
 
 @dataclass
-class Report:
-    """What the page shows beside the numbers; an empty list leaves its section out."""
+class EvaluationReport:
+    """The content of the page; an empty list leaves its section out."""
 
     metrics: dict[str, Any]
     dataset: str
     other_data: bool
-    """Whether the data are another set than the published numbers'."""
-    examples: Sequence[Example] = ()
-    shown: Sequence[GeneratedExample] = ()
+    """Whether the data are another set than that of the published results."""
+    attention_examples: Sequence[AttentionExample] = ()
+    generated_examples: Sequence[GeneratedExample] = ()
     copy_threshold: float = 1.0
     nearest: dict[int, Tensor] = field(default_factory=dict)
-    """Training pictures [3, H, H] in [0, 1] by row."""
-    filtered: Sequence[Filtered] = ()
+    """Training images [3, H, H] in [0, 1] by row."""
+    filter_examples: Sequence[FilterExample] = ()
     curves: dict[str, dict[str, list[Series]]] = field(default_factory=dict)
     """Phase -> quantity -> curves."""
 
@@ -94,8 +94,8 @@ class Report:
             published=PUBLISHED,
             gallery=self._gallery(),
             copy_threshold=self.copy_threshold,
-            attention=[self._attention(example) for example in self.examples],
-            filtered=[(data_uri(f.image), f.emotion, f.reason) for f in self.filtered],
+            attention=[self._attention(example) for example in self.attention_examples],
+            filtered=[(data_uri(f.image), f.emotion, f.reason) for f in self.filter_examples],
             curves={
                 phase: [(quantity, Markup(curve_svg(s, quantity))) for quantity, s in c.items()]
                 for phase, c in self.curves.items()
@@ -104,23 +104,23 @@ class Report:
         )
 
     def _gallery(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the generated pictures by emotion."""
+        """Return the generated images by emotion."""
         gallery: dict[str, list[dict[str, Any]]] = {}
-        for shown in self.shown:
-            gallery.setdefault(EMOTIONS[shown.emotion], []).append(
+        for example in self.generated_examples:
+            gallery.setdefault(EMOTIONS[example.emotion], []).append(
                 {
-                    "image": data_uri(shown.image),
-                    "nearest": data_uri(self.nearest[shown.nearest]),
-                    "verdict": EMOTIONS[shown.verdict],
-                    "right": shown.verdict == shown.emotion,
-                    "similarity": shown.similarity,
-                    "suspect": shown.similarity > self.copy_threshold,
+                    "image": data_uri(example.image),
+                    "nearest": data_uri(self.nearest[example.nearest]),
+                    "predicted": EMOTIONS[example.predicted],
+                    "right": example.predicted == example.emotion,
+                    "similarity": example.similarity,
+                    "suspect": example.similarity > self.copy_threshold,
                 }
             )
         return gallery
 
-    def _attention(self, example: Example) -> dict[str, Any]:
-        """Return a real picture and the overlays of the sets that it has."""
+    def _attention(self, example: AttentionExample) -> dict[str, Any]:
+        """Return a real image, and overlays for the sets of queries that the model has."""
         maps = {"scene": example.scene, "object": example.object}
         return {
             "image": data_uri(example.image),
@@ -134,12 +134,12 @@ class Report:
         }
 
 
-def read_filtered(folder: Path) -> list[Filtered]:
-    """Read examples of kept and refused pictures of the generate phase; none if it did not run.
+def read_filter_examples(folder: Path) -> list[FilterExample]:
+    """Read examples of kept and refused images of the generate phase; none if it did not run.
 
     Args:
         folder: The phase's folder. Its ``manifest.parquet`` has the columns ``image`` (a path in
-            the folder), ``target`` (an emotion's index) and ``reason`` ("kept", or why not).
+            the folder), ``target`` (an emotion's index) and ``reason`` ("kept", or another).
     """
     path = folder / "manifest.parquet"
     if not path.is_file():
@@ -152,86 +152,12 @@ def read_filtered(folder: Path) -> list[Filtered]:
     for row in rows:
         by_reason.setdefault(row["reason"], []).append(row)
     refused = {reason: found for reason, found in by_reason.items() if reason != "kept"}
-    chosen = evenly_spaced(by_reason.get("kept", []), N_FILTERED)
+    chosen = evenly_spaced(by_reason.get("kept", []), N_FILTER_EXAMPLES)
     for found in refused.values():
-        chosen += evenly_spaced(found, max(N_FILTERED // len(refused), 1))
+        chosen += evenly_spaced(found, max(N_FILTER_EXAMPLES // len(refused), 1))
     examples = []
     for row in chosen:
         with Image.open(folder / row["image"]) as opened:
-            picture = pil_to_tensor(opened.convert("RGB"))
-        examples.append(Filtered(picture, EMOTIONS[row["target"]], row["reason"]))
+            image = pil_to_tensor(opened.convert("RGB"))
+        examples.append(FilterExample(image, EMOTIONS[row["target"]], row["reason"]))
     return examples
-
-
-def percent(value: float | None) -> str:
-    """Write a share, not to be torn at a line's end; a dash for none."""
-    return "–" if value is None else f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
-
-
-def number(value: float | None) -> str:
-    """Write a number in three or four digits; a dash for none."""
-    if value is None:
-        return "–"
-    return (
-        f"{value:.2f}"
-        if abs(value) >= 10
-        else f"{value:.3f}"
-        if abs(value) >= 0.1
-        else f"{value:.4f}"
-    )
-
-
-def print_table(metrics: dict[str, Any], console: Console) -> None:
-    """Print the headline numbers, with 95 % intervals where there are any."""
-    table = Table("measure", "value", "95 % interval", "to compare with", title_justify="left")
-    table.title = f"Evaluation of {metrics['checkpoint']}, protocol {metrics['protocol']}"
-    for group in ("understanding", "generation", "queries"):
-        numbers = metrics.get(group)
-        for name, beside in _HEADLINES[group].items():
-            if not numbers or name not in numbers:
-                continue
-            write = percent if name in _SHARES else number
-            interval = numbers.get("intervals", {}).get(name)
-            span = "" if interval is None else " to ".join(write(end) for end in interval)
-            compare = ", ".join(
-                f"{label} {write(numbers[key])}" for key, label in beside.items() if key in numbers
-            )
-            table.add_row(f"{group}.{name}", write(numbers[name]), span, compare)
-    console.print(table)
-    if generation := metrics.get("generation"):
-        for key in ("judge", "fid_features", "diversity_metric", "sem_c_classifiers"):
-            if key in generation:
-                console.print(f"{key}: {generation[key]}", highlight=False)
-
-
-_SHARES = {
-    "accuracy", "accuracy_polarity", "emo_a_8", "emo_a_2", "coverage", "near_copies",
-    "pointing_scene", "pointing_object",
-}  # fmt: skip
-_HEADLINES: dict[str, dict[str, dict[str, str]]] = {
-    "understanding": {
-        "accuracy": {"ceiling": "ceiling", "linear_probe": "linear probe"},
-        "accuracy_polarity": {},
-        "f1_macro": {},
-        "ece": {},
-    },
-    "generation": {
-        "fid": {},
-        "kid": {},
-        "diversity": {},
-        "density": {},
-        "coverage": {},
-        "emo_a_8": {
-            "judge_accuracy_real": "judge on real",
-            "judge_accuracy_reconstructed": "on reconstructed",
-        },
-        "emo_a_2": {},
-        "sem_c": {},
-        "sem_d": {},
-        "near_copies": {},
-    },
-    "queries": {
-        "pointing_scene": {"pointing_chance": "chance"},
-        "pointing_object": {"pointing_chance": "chance"},
-    },
-}

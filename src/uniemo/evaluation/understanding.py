@@ -1,6 +1,6 @@
-"""How well a model reads emotions, and where its queries look (METHOD, "Metrics").
+"""Metrics of emotion recognition and of the queries' attention (docs/method.md, "Metrics").
 
-Legend: B, N pictures, C = 8 emotions, gh x gw patches.
+Legend: B, N images, h their side, C = 8 emotions, gh x gw patches.
 """
 
 import json
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from rich.progress import track
 from torch import Tensor
 from torchmetrics import MetricCollection
 from torchmetrics.classification import (
@@ -23,21 +22,22 @@ from uniemo.batch import Batch
 from uniemo.emotions import N_EMOTIONS, POLARITY
 from uniemo.metrics import PointingGame, bootstrap_interval
 from uniemo.model.uniemo import UniEmo
+from uniemo.utils.progress import track
 from uniemo.vision.features import FeatureCache, FeatureRequest
 from uniemo.vision.linear_probe import fit_linear_probe
 
 N_BINS = 15  # of the calibration error
 
 
-class ComposedTruth(NamedTuple):
-    """What only a composed data set knows of a split's N pictures."""
+class ComposedAnnotations(NamedTuple):
+    """Annotations of a split's N images that only a composed data set has."""
 
     box: Tensor  # [N, 4] left, top, right, bottom of the object in [0, 1]; NaN where none
-    posterior: Tensor  # [N, C] p(emotion | everything drawn)
+    posterior: Tensor  # [N, C] p(emotion | all that was composed)
 
 
-class Example(NamedTuple):
-    """A real picture with the mean attention of each set of queries, for the report."""
+class AttentionExample(NamedTuple):
+    """A real image with the mean attention of each set of queries, for the report."""
 
     image: Tensor  # [3, h, h] in [0, 1]
     scene: Tensor  # [gh, gw]
@@ -48,20 +48,20 @@ class Example(NamedTuple):
 
 
 class UnderstandingResult(NamedTuple):
-    """The two groups of ``metrics.json``, and examples to look at."""
+    """Two groups of ``metrics.json``, and examples for the report."""
 
     understanding: dict[str, Any]
     queries: dict[str, Any]
-    examples: list[Example]
+    examples: list[AttentionExample]
 
 
-def read_composed_truth(data: Any, split: str) -> ComposedTruth | None:
+def read_composed_annotations(data: Any, split: str) -> ComposedAnnotations | None:
     """Read boxes and posteriors beside a split's annotations; None where the data have none.
 
-    They are EmoScenes': square pictures whose ``card.json`` tells the side in pixels.
+    EmoScenes has them: square images whose ``card.json`` gives the side in pixels.
 
     Args:
-        data: The data module; its ``root`` is looked at.
+        data: The data module; its ``root`` is the folder.
         split: "val" or "test".
     """
     root = Path(data.root).expanduser()
@@ -75,23 +75,23 @@ def read_composed_truth(data: Any, split: str) -> ComposedTruth | None:
         box = annotation["box"]
         boxes.append([float("nan")] * 4 if box is None else [side / size for side in box])
         posteriors.append(annotation["posterior"])
-    return ComposedTruth(torch.tensor(boxes).clamp(0, 1), torch.tensor(posteriors))
+    return ComposedAnnotations(torch.tensor(boxes).clamp(0, 1), torch.tensor(posteriors))
 
 
 @torch.inference_mode()
 def evaluate_understanding(
     module: UniEmo, data: Any, device: torch.device, n_examples: int = 8
 ) -> UnderstandingResult:
-    """Measure a model on the test split.
+    """Evaluate a model on the test split.
 
-    Without autocast, in the precision of the weights. A phase's own test runs in the precision of
-    its training, so the two can differ where two emotions are nearly as likely.
+    It runs without autocast, in the precision of the weights. The test of a training phase runs in
+    the precision of the training, so the two can differ where two emotions are nearly as likely.
 
     Args:
         module: The model, on ``device``.
         data: The data module.
-        device: Where the work is done.
-        n_examples: Pictures to return with their attention.
+        device: Where the model runs.
+        n_examples: How many images to return with their attention.
     """
     metrics = MetricCollection(
         {
@@ -105,95 +105,97 @@ def evaluate_understanding(
     polarity_accuracy = BinaryAccuracy().to(device)
     pointing = {"scene": PointingGame().to(device), "object": PointingGame().to(device)}
     polarity = torch.tensor(POLARITY, device=device)
-    truth = read_composed_truth(data, "test")
+    composed = read_composed_annotations(data, "test")
     targets, predictions = [], []
-    examples: list[Example] = []
+    examples: list[AttentionExample] = []
     loader = data.test_dataloader()
-    for batch in track(loader, "Reading test pictures", total=len(loader), transient=True):
+    for batch in track(loader, "Emotion recognition on the test split", len(loader)):
         image, emotion = batch["clip_image"].to(device), batch["emotion"].to(device)
-        looked_at = truth is not None or len(examples) < n_examples
-        if looked_at:
+        needs_attention = composed is not None or len(examples) < n_examples
+        if needs_attention:
             features, attention = module.chain.features_and_attention(image)
         else:
             features = module.chain(image)
         logits = module.interpret(features).logits
         probability = logits.float().softmax(dim=1)  # [B, C]
-        seen = probability.argmax(dim=1)  # [B]
+        predicted = probability.argmax(dim=1)  # [B]
         metrics.update(probability, emotion)
-        polarity_accuracy.update(polarity[seen], polarity[emotion])
+        polarity_accuracy.update(polarity[predicted], polarity[emotion])
         targets.append(emotion.cpu())
-        predictions.append(seen.cpu())
-        if looked_at:
-            # The set's feature is the mean over its query tokens, so its map is theirs too.
+        predictions.append(predicted.cpu())
+        if needs_attention:
+            # The feature of a set is the mean over its queries, so its attention is their mean too.
             maps = {n: m.float().mean(dim=1) for n, m in attention._asdict().items()}
-            box = _boxes(truth, batch).to(device)  # [B, 4]
-            shown = box[:, 0].isfinite()  # [B]
+            box = _boxes(composed, batch).to(device)  # [B, 4]
+            boxed = box[:, 0].isfinite()  # [B]
             for name, metric in pointing.items():
-                if maps[name].isfinite().all() and shown.any():
-                    metric.update(maps[name][shown], box[shown])
-            wanted = n_examples - len(examples)
-            examples += _examples(module, batch, maps, box, seen, wanted)
+                if maps[name].isfinite().all() and boxed.any():
+                    metric.update(maps[name][boxed], box[boxed])
+            missing = max(n_examples - len(examples), 0)
+            examples += _examples(module, batch, maps, box, predicted, missing)
 
-    target, predicted = torch.cat(targets), torch.cat(predictions)
+    target, prediction = torch.cat(targets), torch.cat(predictions)
     values = metrics.compute() | {"accuracy_polarity": polarity_accuracy.compute()}
-    hit = (target == predicted).double()
-    same_polarity = (polarity.cpu()[target] == polarity.cpu()[predicted]).double()
+    hit = (target == prediction).double()
+    same_polarity = (polarity.cpu()[target] == polarity.cpu()[prediction]).double()
     understanding: dict[str, Any] = {
         name: values[name].item() for name in ("accuracy", "accuracy_polarity", "f1_macro", "ece")
     }
     understanding["confusion"] = values["confusion"].tolist()
-    if truth is not None:
-        understanding["ceiling"] = truth.posterior.amax(dim=1).double().mean().item()
+    if composed is not None:
+        understanding["ceiling"] = composed.posterior.amax(dim=1).double().mean().item()
     understanding["intervals"] = {
         "accuracy": bootstrap_interval(hit),
         "accuracy_polarity": bootstrap_interval(same_polarity),
-        "f1_macro": bootstrap_interval((target * N_EMOTIONS + predicted).double(), _f1_macro),
+        "f1_macro": bootstrap_interval((target * N_EMOTIONS + prediction).double(), _f1_macro),
     }
     return UnderstandingResult(understanding, _query_numbers(pointing), examples)
 
 
-def linear_probe_accuracy(clip: FeatureRequest, library: FeatureCache) -> float:
-    """Return the test accuracy of a linear probe on frozen CLIP's own image features.
-
-    The baseline of the understanding.
+def linear_probe_accuracy(clip: FeatureRequest, cache: FeatureCache) -> float:
+    """Return the test accuracy of a linear probe on frozen CLIP's image features: the baseline.
 
     Args:
-        clip: See :func:`frozen_clip`.
-        library: Reads the data set.
+        clip: See :func:`uniemo.vision.clip.frozen_clip`.
+        cache: The features of the data set.
     """
-    train, val, test = (library.tables([clip], split)[0] for split in ("train", "val", "test"))
-    device = library.device
+    train, val, test = (cache.load([clip], split)[0] for split in ("train", "val", "test"))
+    device = cache.device
     probe = fit_linear_probe(
         train.features.to(device), train.emotion, N_EMOTIONS, (val.features, val.emotion)
     )
-    seen = probe(test.features.to(device)).argmax(dim=1).cpu()
-    return (seen == test.emotion).double().mean().item()
+    predicted = probe(test.features.to(device)).argmax(dim=1).cpu()
+    return (predicted == test.emotion).double().mean().item()
 
 
-def _boxes(truth: ComposedTruth | None, batch: Batch) -> Tensor:
+def _boxes(composed: ComposedAnnotations | None, batch: Batch) -> Tensor:
     """Return the objects' boxes [B, 4], NaN where there is none."""
-    if truth is None:
+    if composed is None:
         return torch.full((len(batch["index"]), 4), torch.nan)
-    return truth.box[batch["index"]]
+    return composed.box[batch["index"]]
 
 
 def _examples(
-    module: UniEmo, batch: Batch, maps: dict[str, Tensor], box: Tensor, seen: Tensor, wanted: int
-) -> list[Example]:
-    """Return up to ``wanted`` pictures of a batch, spread over it."""
+    module: UniEmo,
+    batch: Batch,
+    maps: dict[str, Tensor],
+    box: Tensor,
+    predicted: Tensor,
+    n: int,
+) -> list[AttentionExample]:
+    """Return the first ``n`` images of a batch, or all it has."""
     _, mean, std = module.clip_view
     scale, shift = torch.tensor(std)[:, None, None], torch.tensor(mean)[:, None, None]
-    rows = range(min(max(wanted, 0), len(seen)))
     return [
-        Example(
+        AttentionExample(
             (batch["clip_image"][i] * scale + shift).clamp(0, 1),
             maps["scene"][i].cpu(),
             maps["object"][i].cpu(),
             box[i].cpu(),
             int(batch["emotion"][i]),
-            int(seen[i]),
+            int(predicted[i]),
         )
-        for i in rows
+        for i in range(min(n, len(predicted)))
     ]
 
 
@@ -214,5 +216,5 @@ def _f1_macro(pairs: Tensor) -> Tensor:
     counts.scatter_add_(1, pairs.long(), torch.ones_like(pairs))
     confusion = counts.unflatten(1, (N_EMOTIONS, N_EMOTIONS))  # [n, target, prediction]
     hits = confusion.diagonal(dim1=1, dim2=2)  # [n, C]
-    total = confusion.sum(dim=1) + confusion.sum(dim=2)  # [n, C] predicted + there
+    total = confusion.sum(dim=1) + confusion.sum(dim=2)  # [n, C] predicted + true
     return torch.where(total > 0, 2 * hits / total.clamp(min=1), 0.0).mean(dim=1)

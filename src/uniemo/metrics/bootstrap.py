@@ -1,4 +1,7 @@
-"""Bootstrap intervals of a statistic over images."""
+"""Bootstrap intervals of a statistic over images.
+
+Legend: N images, n resamples.
+"""
 
 from collections.abc import Callable
 
@@ -10,7 +13,7 @@ CHUNK = 100
 
 
 def row_mean(resamples: Tensor) -> Tensor:
-    """Average each resample: ``[n, N]`` to ``[n]``."""
+    """Average each resample: [n, N] to [n]."""
     return resamples.mean(dim=1)
 
 
@@ -23,9 +26,12 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return the percentile bootstrap interval of a statistic (Efron, 1979).
 
+    scipy.stats.bootstrap takes half of the 0.15 s (8,000 images), but its random numbers would move
+    the ends of every earlier interval, by about 0.0015.
+
     Args:
-        values: One value per image, ``[N]``; a hit counts 1, a miss 0.
-        statistic: Resamples ``[n, N]`` float64 to their statistics ``[n]``.
+        values: One value per image, [N]; 1 for a hit and 0 for a miss give an accuracy.
+        statistic: Resamples [n, N] float64 to their statistics [n].
         n: Number of resamples.
         seed: Seed of the resampling.
         confidence: Share of the resamples inside the interval.

@@ -13,7 +13,7 @@ from uniemo.vision.networks import ImageNetwork
 
 
 def frozen_clip(config: ClipConfig, device: torch.device) -> FeatureRequest:
-    """Return a look at the CLIP view with the pretrained CLIP of a model, nothing of it trained."""
+    """Return a request for features of the CLIP view by the pretrained CLIP of a model."""
     clip = load_clip(resolve(config.model), config.pretrained)
     mean, std = (torch.tensor(values)[:, None, None] for values in (clip.mean, clip.std))
     visual = clip.model.visual

@@ -1,4 +1,4 @@
-"""Images on disk: reading one, and folders of any system's.
+"""Images on disk: one, or a folder of any system's.
 
 Legend: B images, H side of an image in pixels.
 """
@@ -24,23 +24,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class GeneratedBatch:
-    """Some generated pictures."""
+    """A batch of generated images."""
 
     image: Tensor  # [B, 3, H, H] in [0, 1]
-    emotion: Tensor  # [B] long, what each was made for
+    emotion: Tensor  # [B] long, the target of each
     index: Tensor  # [B] long, 0, 1, 2, ... within its emotion
 
 
 class EmotionImageFolder:
-    """Pictures of any system: ``<emotion>/*.png|jpg``, in the order of their names.
+    """Generated images of any system: ``<emotion>/*.png|jpg``, in the order of their names.
 
     Args:
         folder: The folder.
         per_emotion: At most so many of each emotion.
-        size: H; the centre square is taken, resized with antialiasing as real pictures are.
+        size: H; the centre square is taken, resized with antialiasing as real images are.
 
     Raises:
-        UserError: If an emotion has fewer than two pictures.
+        UserError: If an emotion has fewer than two images.
     """
 
     def __init__(self, folder: Path, per_emotion: int, size: int) -> None:
@@ -53,18 +53,18 @@ class EmotionImageFolder:
             files = sorted(path for path in inside if path.suffix.lower() in SUFFIXES)
             if len(files) < 2:
                 raise UserError(
-                    f"{folder / name} holds {len(files)} pictures; each emotion needs at least 2 "
+                    f"{folder / name} holds {len(files)} images; each emotion needs at least 2 "
                     ".png or .jpg files"
                 )
             self.files += [(emotion, i, path) for i, path in enumerate(files[:per_emotion])]
 
     @property
     def counts(self) -> Tensor:
-        """Pictures of each emotion, [C] long."""
+        """Number of images of each emotion, [C = 8] long."""
         return torch.tensor([row[0] for row in self.files]).bincount(minlength=N_EMOTIONS)
 
     def batches(self, batch_size: int) -> Iterator[GeneratedBatch]:
-        """Yield all pictures.
+        """Yield all images.
 
         Raises:
             UserError: If one cannot be decoded; none is ever replaced by another.
@@ -79,7 +79,7 @@ class EmotionImageFolder:
 
 
 def read_image(path: Path, size: int) -> Tensor:
-    """Read a picture's centre square, resized with antialiasing as real pictures are.
+    """Read an image's centre square, resized with antialiasing as real images are.
 
     Args:
         path: Of a file that Pillow reads.
@@ -93,11 +93,11 @@ def read_image(path: Path, size: int) -> Tensor:
     """
     try:
         with Image.open(path) as opened:
-            picture = opened.convert("RGB")
+            image = opened.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
-        raise UserError(f"picture {path} cannot be read ({error}); remove it") from None
-    picture = F.resize(picture, [size], InterpolationMode.BICUBIC, antialias=True)
-    square = F.center_crop(picture, [size, size])
+        raise UserError(f"image {path} cannot be read ({error}); remove it") from None
+    image = F.resize(image, [size], InterpolationMode.BICUBIC, antialias=True)
+    square = F.center_crop(image, [size, size])
     return F.to_dtype(F.pil_to_tensor(square), torch.float32, scale=True)
 
 

@@ -1,6 +1,6 @@
 """Linear probes: multinomial logistic regression on frozen features.
 
-Legend: N pictures, F feature width, K classes, V validation pictures.
+Legend: B, N images, F feature width, K classes, V validation images.
 """
 
 import torch
@@ -43,23 +43,25 @@ def fit_linear_probe(
     """Fit a linear classifier; the L2 penalty is the one with the best validation likelihood.
 
     The likelihood, not the accuracy, because Sem-C reads the probabilities.
+    scikit-learn's LogisticRegression takes a third of the time (8,000 x 1,280 features), but its
+    probabilities differ by up to 0.17, since neither converges, and so would all earlier results.
 
     Args:
         features: [N, F] float, on any device.
-        labels: [N] long in [0, K). A picture with several labels comes once for each.
+        labels: [N] long in [0, K). An image with several labels comes once for each.
         n_classes: K.
-        validation: Features [V, F] and labels [V] that choose the penalty; None to set every
-            eighth row aside for it.
+        validation: Features [V, F] and labels [V] that choose the penalty; None for every eighth
+            row.
 
     Raises:
-        ValueError: If there is nothing to fit, or a label is out of range.
+        ValueError: If there are fewer than two rows, or a label is out of range.
     """
     if len(features) != len(labels) or len(labels) < 2:
         raise ValueError(
             f"{len(features)} features and {len(labels)} labels; give at least 2, a label for each"
         )
     if labels.min() < 0 or labels.max() >= n_classes:
-        raise ValueError(f"labels must lie in [0, {n_classes}); leave out pictures without one")
+        raise ValueError(f"labels must lie in [0, {n_classes}); leave out images without one")
     if validation is None:
         aside = torch.arange(len(labels), device=features.device) % 8 == 7
         if not aside.any():
@@ -68,7 +70,7 @@ def fit_linear_probe(
         features, labels = features[~aside], labels[~aside]
     features, labels = features.float(), labels.to(features.device)
     mean, deviation = features.mean(dim=0), features.std(dim=0, correction=0)
-    # A feature that never varies says nothing; dividing by 1 leaves it 0.
+    # A constant feature carries no information; dividing by 1 leaves it 0.
     deviation = torch.where(deviation > 1e-6, deviation, 1.0)
     x = (features - mean) / deviation  # [N, F]
     held_out = (validation[0].to(x) - mean) / deviation  # [V, F]
@@ -78,7 +80,7 @@ def fit_linear_probe(
     bias = torch.zeros(n_classes, device=x.device, requires_grad=True)
     best, best_loss = (weight.detach(), bias.detach()), float("inf")
     for penalty in PENALTIES:
-        _descend(weight, bias, x, labels, penalty)
+        _minimize(weight, bias, x, labels, penalty)
         with torch.no_grad():
             loss = F.cross_entropy(F.linear(held_out, weight, bias), held_out_labels).item()
         if loss > best_loss:
@@ -89,7 +91,7 @@ def fit_linear_probe(
 
 
 @torch.enable_grad()
-def _descend(weight: Tensor, bias: Tensor, x: Tensor, labels: Tensor, penalty: float) -> None:
+def _minimize(weight: Tensor, bias: Tensor, x: Tensor, labels: Tensor, penalty: float) -> None:
     """Minimise cross-entropy + penalty / 2 ||W||^2 in place, by L-BFGS."""
     optimizer = torch.optim.LBFGS(
         [weight, bias], max_iter=STEPS, history_size=10, line_search_fn="strong_wolfe"

@@ -1,0 +1,206 @@
+"""Evaluation of a checkpoint, of a folder of images, or of Stable Diffusion alone.
+
+Each function writes ``metrics.json`` and ``report.html`` to ``runs/EXPERIMENT/eval`` (or a folder
+in it), prints a summary and returns the metrics.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from uniemo.config.evaluation import Protocol
+from uniemo.config.experiment import Experiment
+from uniemo.curriculum.curves import read_curves
+from uniemo.diffusion import StableDiffusion
+from uniemo.emotions import N_EMOTIONS
+from uniemo.errors import UserError
+from uniemo.evaluation.evaluator import Evaluator
+from uniemo.evaluation.generation import GenerationResult, without_nan
+from uniemo.evaluation.image_sources import BASELINE_PROMPT, images_from_model, images_from_prompt
+from uniemo.evaluation.report import EvaluationReport, read_filter_examples
+from uniemo.evaluation.summary import print_summary
+from uniemo.evaluation.understanding import evaluate_understanding, linear_probe_accuracy
+from uniemo.model.uniemo import UniEmo
+from uniemo.vision.clip import frozen_clip
+from uniemo.vision.features import FeatureCache
+from uniemo.vision.images import EmotionImageFolder, GeneratedBatch
+
+TRAINED = ("joint", "finetune")  # phases that leave curves
+SPLITS = ("train", "val", "test")
+
+
+def newest_checkpoint(folder: Path) -> Path:
+    """Return the newest best checkpoint of an experiment's phases.
+
+    Raises:
+        UserError: If there is none.
+    """
+    found = [path for path in folder.glob("*/best.ckpt") if path.is_file()]
+    if not found:
+        raise UserError(f"{folder} holds no */best.ckpt; train first, or give --ckpt or --images")
+    return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def evaluate_checkpoint(
+    experiment: Experiment, checkpoint: Path | None = None, protocol: Protocol = "default"
+) -> dict[str, Any]:
+    """Evaluate a trained model: understanding, generation and queries.
+
+    A checkpoint of the finetune phase has no diffusion head: the joint phase's checkpoint beside
+    it, if there is one, generates the images.
+
+    Args:
+        experiment: The experiment.
+        checkpoint: Of any phase; None for the experiment's newest.
+        protocol: "published" to add the variants of the published scripts.
+
+    Returns:
+        The content of ``metrics.json``.
+
+    Raises:
+        UserError: If there is no checkpoint, or it does not fit.
+    """
+    checkpoint = checkpoint or newest_checkpoint(experiment.folder)
+    config, device = experiment.evaluation, experiment.device
+
+    # 1. Load the model, and the one that generates.
+    module = UniEmo.from_checkpoint(checkpoint).to(device)
+    joint = checkpoint.parent.parent / "joint" / "best.ckpt"
+    generator, source = module, checkpoint
+    if module.head is None and joint.is_file():
+        generator, source = UniEmo.from_checkpoint(joint).to(device), joint
+    data = experiment.data(module.clip_view, generator.image_size)
+
+    # 2. Evaluate the understanding and the queries.
+    recognition = evaluate_understanding(module, data, device)
+    metrics = _header(experiment, str(checkpoint), module.seed, protocol)
+    metrics["understanding"] = recognition.understanding
+
+    # 3. Evaluate the generation; one pass over a split computes the features of both.
+    clip = frozen_clip(module.clip_config, device)
+    result, cache = None, FeatureCache(data, experiment.cache, device)
+    if generator.head is not None:
+        evaluator = Evaluator(experiment, data, generator.head, {name: [clip] for name in SPLITS})
+        batches = images_from_model(
+            generator, config.n_images, config.batch_size, experiment.sampling
+        )
+        counts = torch.full((N_EMOTIONS,), config.n_images)
+        result = evaluator.evaluate(batches, counts, protocol)
+        metrics["generation"] = {"checkpoint": str(source)} | result.metrics
+    recognition.understanding["linear_probe"] = linear_probe_accuracy(clip, cache)
+    metrics["queries"] = recognition.queries
+
+    # 4. Write it down.
+    report = EvaluationReport(metrics, *_dataset(data), attention_examples=recognition.examples)
+    report.curves = {phase: read_curves(experiment.folder / phase) for phase in TRAINED}
+    report.filter_examples = read_filter_examples(experiment.folder / "generate")
+    return _write(report, experiment.folder / "eval", data, result)
+
+
+def evaluate_folder(
+    experiment: Experiment, images: Path, protocol: Protocol = "default"
+) -> dict[str, Any]:
+    """Evaluate a folder of any system's images by the networks, judge and data of an experiment.
+
+    Args:
+        experiment: The experiment.
+        images: ``<emotion>/*.png|jpg``.
+        protocol: "published" to add the variants of the published scripts.
+
+    Returns:
+        The content of ``metrics.json``.
+
+    Raises:
+        UserError: If images are missing or cannot be read.
+    """
+    head = experiment.head()
+    folder = EmotionImageFolder(images, experiment.evaluation.n_images, head.image_size)
+    batches = folder.batches(experiment.evaluation.batch_size)
+    header = _header(experiment, str(images), None, protocol)
+    target = experiment.folder / "eval" / images.resolve().name
+    return _evaluate_images(experiment, head, batches, folder.counts, header, target)
+
+
+def evaluate_baseline(experiment: Experiment, protocol: Protocol = "default") -> dict[str, Any]:
+    """Evaluate Stable Diffusion alone with EmoGen's baseline prompt, to calibrate the metrics.
+
+    Args:
+        experiment: The experiment.
+        protocol: "published" to add the variants of the published scripts.
+
+    Returns:
+        The content of ``metrics.json``.
+
+    Raises:
+        UserError: If the experiment has no diffusion head.
+    """
+    head, config, seed = experiment.head(), experiment.evaluation, experiment.seed
+    batches = images_from_prompt(
+        head, config.n_images, config.batch_size, experiment.sampling, seed
+    )
+    prompt = BASELINE_PROMPT.format("{emotion}")
+    source = f'{experiment.config.model.diffusion.source}, "{prompt}"'
+    header = _header(experiment, source, seed, protocol)
+    target = experiment.folder / "eval" / "calibration"
+    counts = torch.full((N_EMOTIONS,), config.n_images)
+    return _evaluate_images(experiment, head, batches, counts, header, target)
+
+
+def _evaluate_images(
+    experiment: Experiment,
+    head: StableDiffusion,
+    batches: Iterable[GeneratedBatch],
+    counts: Tensor,
+    header: dict[str, Any],
+    target: Path,
+) -> dict[str, Any]:
+    """Evaluate images that need no UniEmo model, and write the results to a folder."""
+    clip_view = head.image_size, [0.5] * 3, [0.5] * 3  # not used; this one costs nothing
+    data = experiment.data(clip_view, head.image_size)
+    result = Evaluator(experiment, data, head).evaluate(batches, counts, header["protocol"])
+    report = EvaluationReport(header | {"generation": result.metrics}, *_dataset(data))
+    return _write(report, target, data, result)
+
+
+def _header(
+    experiment: Experiment, source: str, seed: int | None, protocol: Protocol
+) -> dict[str, Any]:
+    """Return the first keys of ``metrics.json``."""
+    return {
+        "experiment": experiment.name,
+        "checkpoint": source,
+        "seed": seed,
+        "protocol": protocol,
+    }
+
+
+def _dataset(data: Any) -> tuple[str, bool]:
+    """Return a data set's name, and whether it is another than that of the published results."""
+    root = Path(data.root).expanduser()
+    card = root / "card.json"
+    if card.is_file():
+        return json.loads(card.read_text("utf-8"))["name"], True
+    return root.name, "emoset" not in root.name.lower()
+
+
+def _write(
+    report: EvaluationReport, folder: Path, data: Any, result: GenerationResult | None
+) -> dict[str, Any]:
+    """Write ``metrics.json`` and ``report.html``, print the summary; return the metrics."""
+    if result is not None:
+        report.generated_examples, report.copy_threshold = result.examples, result.copy_threshold
+        rows = sorted({example.nearest for example in result.examples})
+        for batch in data.plain_dataloader("train", rows):
+            for row, image in zip(batch["index"].tolist(), batch["diffusion_image"], strict=True):
+                report.nearest[row] = image / 2 + 0.5
+    metrics = report.metrics = without_nan(report.metrics)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
+    (folder / "report.html").write_text(report.html(), "utf-8")
+    print_summary(metrics, Console(), folder)
+    return metrics

@@ -1,0 +1,107 @@
+"""Evaluation of generated images against one data set and one VAE."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from uniemo.config.evaluation import Protocol
+from uniemo.config.experiment import Experiment
+from uniemo.diffusion import StableDiffusion, latent_fingerprint
+from uniemo.evaluation.generation import GenerationMetrics, GenerationResult, judge_accuracy
+from uniemo.evaluation.judge import fit_judge, published_emotion_probe
+from uniemo.evaluation.networks import build_networks
+from uniemo.utils.progress import track
+from uniemo.vision.features import FeatureCache, FeatureRequest, Reconstruction, diffusion_view
+from uniemo.vision.images import GeneratedBatch
+
+
+class Evaluator:
+    """The networks that an experiment names, and its judge, fitted on its real images.
+
+    Args:
+        experiment: The experiment.
+        data: Its data module, with the diffusion view.
+        head: The head whose VAE encodes and decodes all images of the system.
+        also: Further features by split ("train", "val", "test"), to be computed in the same pass
+            over it; they can be loaded from ``features`` afterwards.
+
+    Attributes:
+        networks: The networks by their use.
+        judge: The judge, fitted on real training images and on reconstructions of some of them.
+        features: The features of the data set.
+        real: Request for the judge's features of real images.
+        reconstructed: The same of what the VAE makes of them.
+        distances: Request for features of real images by the network of the distances.
+        training: The judge's features of the training split.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        data: Any,
+        head: StableDiffusion,
+        also: Mapping[str, Sequence[FeatureRequest]] | None = None,
+    ) -> None:
+        self.config, self.device = experiment.evaluation, experiment.device
+        self.also = also or {}
+        self.networks = build_networks(self.config, head.image_size, self.device)
+        view = diffusion_view(head.image_size)
+        through_vae = Reconstruction(
+            lambda image: head.decode(head.encode(image * 2 - 1)),
+            latent_fingerprint(head.vae, head.image_size, "reconstruction"),
+        )
+        self.real = FeatureRequest(self.networks.judge, view)
+        self.reconstructed = self.real._replace(reconstruction=through_vae)
+        self.distances = FeatureRequest(self.networks.distances, view)
+        self.features = FeatureCache(data, experiment.cache, self.device)
+        some = self.reconstructed._replace(limit=self.config.n_reconstructed)
+        self.training, reconstructed = self._load("train", self.real, some)
+        validation, validation_reconstructed = self._load("val", self.real, self.reconstructed)
+        weights = self.config.emotion_weights
+        self.judge = fit_judge(
+            self.networks.judge,
+            self.training.joined(reconstructed),
+            validation.joined(validation_reconstructed),
+            len(data.scene_names),
+            experiment.cache,
+            None if weights is None else published_emotion_probe(weights),
+        )
+
+    def _load(self, split: str, *requests: FeatureRequest) -> Any:
+        """Return the requested features of a split; those asked for besides are computed too."""
+        return self.features.load([*requests, *self.also.get(split, ())], split)[: len(requests)]
+
+    def evaluate(
+        self, batches: Iterable[GeneratedBatch], counts: Tensor, protocol: Protocol = "default"
+    ) -> GenerationResult:
+        """Evaluate generated images against the test split.
+
+        Args:
+            batches: The images.
+            counts: How many of each emotion there are, [8] long.
+            protocol: "published" to add the variants of the published scripts.
+        """
+        testing, reconstructed, reference = self._load(
+            "test", self.real, self.reconstructed, self.distances
+        )
+        evaluation = GenerationMetrics(
+            self.networks,
+            self.judge,
+            self.training,
+            testing,
+            reference,
+            counts,
+            protocol == "published",
+            self.device,
+        )
+        steps = -(-int(counts.sum()) // self.config.batch_size)
+        for batch in track(batches, "Generated images", steps):
+            evaluation.update(batch)
+        result = evaluation.compute()
+        metrics = result.metrics
+        metrics["judge"] = self.networks.judge_name
+        for name, table in (("real", testing), ("reconstructed", reconstructed)):
+            key = f"judge_accuracy_{name}"
+            metrics[key], metrics["intervals"][key] = judge_accuracy(self.judge, table)
+        return result

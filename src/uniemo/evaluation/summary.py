@@ -1,0 +1,131 @@
+"""The summary of an evaluation on the screen."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console, Group
+from rich.table import Table
+
+ENOUGH_IMAGES = 2048  # from here on the bias of a Frechet distance is small
+SIDE_BY_SIDE = 128  # columns
+
+
+class Row(NamedTuple):
+    """A line of the summary."""
+
+    key: str  # in the group of metrics.json
+    label: str  # indented: something to compare the line above with
+    share: bool = False  # in per cent
+
+
+GROUPS: dict[str, tuple[Row, ...]] = {
+    "Understanding": (
+        Row("accuracy", "Accuracy, 8 emotions", True),
+        Row("ceiling", "  best possible", True),
+        Row("linear_probe", "  linear probe on CLIP", True),
+        Row("accuracy_polarity", "Accuracy, polarity", True),
+        Row("f1_macro", "F1, macro", True),
+        Row("ece", "Calibration error (ECE)", True),
+    ),
+    "Generation": (
+        Row("fid", "FID"),
+        Row("kid", "KID"),
+        Row("diversity", "Diversity"),
+        Row("density", "Density"),
+        Row("coverage", "Coverage", True),
+        Row("emo_a_8", "Emo-A, 8 emotions", True),
+        Row("judge_accuracy_real", "  judge on real images", True),
+        Row("judge_accuracy_reconstructed", "  judge on reconstructions", True),
+        Row("emo_a_2", "Emo-A, polarity", True),
+        Row("sem_c", "Sem-C"),
+        Row("sem_d", "Sem-D"),
+        Row("near_copies", "Near-copies of training data", True),
+    ),
+    "Queries": (
+        Row("pointing_scene", "Pointing game, scene", True),
+        Row("pointing_object", "Pointing game, object", True),
+        Row("pointing_chance", "  chance", True),
+    ),
+}
+SOURCES = {
+    "judge": "Judge",
+    "fid_features": "FID features",
+    "diversity_metric": "Diversity",
+    "sem_c_classifiers": "Sem-C",
+    "sem_d_features": "Sem-D features",
+}
+
+
+def percent(value: float | None) -> str:
+    """Write a share in per cent, which no line break can separate; a dash for None."""
+    return "–" if value is None else f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
+
+
+def number(value: float | None) -> str:
+    """Write a number in three or four digits; a dash for None."""
+    if value is None:
+        return "–"
+    digits = 2 if abs(value) >= 10 else 3 if abs(value) >= 0.1 else 4
+    return f"{value:.{digits}f}"
+
+
+def print_summary(metrics: dict[str, Any], console: Console, folder: Path) -> None:
+    """Print the metrics with their intervals, and where they were written.
+
+    Args:
+        metrics: The content of ``metrics.json``.
+        console: Where to print; two groups stand side by side where it is wide enough.
+        folder: The folder of ``metrics.json`` and ``report.html``.
+    """
+    generation = metrics.get("generation") or {}
+    facts = [metrics["experiment"], f"protocol {metrics['protocol']}"]
+    if metrics["seed"] is not None:
+        facts.append(f"seed {metrics['seed']}")
+    if generation:
+        facts.append(f"{generation['n_images']:,} generated images")
+    plain: Any = {"soft_wrap": True, "highlight": False, "markup": False}
+    console.print()
+    console.print(f"Evaluation of {metrics['checkpoint']}", style="bold", **plain)
+    console.print(" · ".join(facts), style="dim", **plain)
+
+    tables = {
+        name: _table(name, metrics[name.lower()]) for name in GROUPS if name.lower() in metrics
+    }
+    tables = {name: table for name, table in tables.items() if table.rows}
+    if console.width >= SIDE_BY_SIDE and len(tables) > 1:
+        right = tables.pop("Generation", Table.grid())
+        columns = Table.grid(padding=(0, 4, 0, 0))
+        columns.add_row(Group(*tables.values()), right)
+        console.print(columns)
+    else:
+        console.print(*tables.values(), sep="")
+
+    notes = Table.grid(padding=(0, 3, 0, 0))
+    for key, label in SOURCES.items():
+        if key in generation:
+            notes.add_row(label, str(generation[key]))
+    if 0 < generation.get("n_images", 0) < ENOUGH_IMAGES:
+        bias = f"large bias below {ENOUGH_IMAGES:,} images; compare at equal numbers only"
+        notes.add_row("FID", bias)
+    if notes.rows:
+        console.print()
+        console.print(notes, style="dim", highlight=False)
+    console.print()
+    for label, name in (("Metrics", "metrics.json"), ("Report", "report.html")):
+        console.print(f"{label:17}{folder / name}", **plain)
+
+
+def _table(group: str, values: dict[str, Any]) -> Table:
+    """Return the lines of a group that were measured."""
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column(f"\n[not dim bold]{group}[/]", no_wrap=True, min_width=31)
+    table.add_column("\nvalue", justify="right", no_wrap=True, min_width=8)
+    table.add_column("\n95 % interval", justify="right", no_wrap=True, min_width=17)
+    for row in GROUPS[group]:
+        if row.key in values:
+            write = percent if row.share else number
+            interval = values.get("intervals", {}).get(row.key)
+            ends = "" if interval is None else " to ".join(write(end) for end in interval)
+            style = "dim" if row.label.startswith(" ") else ""
+            table.add_row(f"  {row.label}", write(values[row.key]), ends, style=style)
+    return table
