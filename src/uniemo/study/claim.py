@@ -1,7 +1,7 @@
 """What every claim is: a question, arms that answer it, measures, and a way to run the arms."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,6 @@ class Measure:
 TEST = Measure("test/accuracy", "test accuracy, %", 100, 2)
 VALIDATION = Measure("val/accuracy", "validation accuracy, %", 100, 2)
 EMO_A = Measure("emo_a", "Emo-A, %", 100, 1)
-THETA = Measure("theta", "L(theta)", digits=4)
 IMAGES = (
     EMO_A,
     Measure("fid", "Frechet distance", digits=1),
@@ -35,7 +34,7 @@ IMAGES = (
     Measure("density", "density"),
     Measure("nearest_cosine", "cosine to nearest training image"),
 )
-"""What :class:`uniemo.study.evaluators.ImageEvaluator` measures."""
+"""What :class:`uniemo.study.evaluators.TrialEvaluator` measures."""
 
 
 class Claim(ABC):
@@ -78,10 +77,6 @@ class Claim(ABC):
         """Return what an arm changes in the experiment of a trial."""
         return {}
 
-    def available(self, trial: Trial) -> Iterable[str]:
-        """Return the arms that a trial can run; the others are a dash on the page."""
-        return self.arms
-
     def settings(self, trial: Trial, arm: str) -> dict[str, Any]:
         """Return all that the numbers of an arm depend on; when it changes, the arm is run again.
 
@@ -101,10 +96,14 @@ class Claim(ABC):
         own, name = self.changed(trial, arm), f"{self.name}/{arm}"
         return ArmRecord(own.folder / name, self.settings(own, arm), own, name)
 
+    def available(self, trial: Trial) -> dict[str, ArmRecord]:
+        """Return the records of the arms that a trial has; the others are a dash on the page."""
+        return {arm: self.record(trial, arm) for arm in self.arms}
+
     def unfinished(self, trial: Trial) -> list[str]:
         """Return the arms of a trial that have no numbers yet."""
-        arms = self.available(trial)
-        return [arm for arm in arms if self.record(trial, arm).numbers() is None]
+        records = self.available(trial)
+        return [arm for arm, record in records.items() if record.numbers() is None]
 
     def finish(self, trial: Trial, arms: Sequence[str]) -> None:
         """Run some arms on a trial and record their numbers."""

@@ -41,7 +41,8 @@ class TrialEvaluator:
         # The coverage of pretrained CLIP tells sets of images of a small head apart where that of
         # the judge's network hardly does.
         clip = frozen_clip(self.module.clip_config, self.device)
-        setup = EvaluationSetup(self.experiment, self.data, self.module.diffusion, (), [clip])
+        head = self.module.diffusion
+        setup = EvaluationSetup(self.experiment, self.data, head, validation=[clip])
         self.judge, self.distances = setup.judge, setup.networks.distances
         self.reference, in_clip = setup.library.tables([setup.distances, clip], "val")
         self.clip = clip.network

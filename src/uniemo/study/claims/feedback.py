@@ -59,7 +59,7 @@ class Feedback(Claim):
         "clip_probable": "CLIP's zero-shot p(target) > 1/C, then random",
         "realism": "inside the real images' k-NN balls, then random",
         "full_filter": "the whole filter",
-        "more_real": "as many further real images as the budget: an upper bound",
+        "more_real": "as many further real images as the budget: the upper baseline",
     }
     baseline = "none"
     measures = (

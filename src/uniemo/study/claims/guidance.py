@@ -1,14 +1,13 @@
 """What does the emotion's feature say of scene and object by itself?"""
 
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from uniemo.study.claim import EMO_A, THETA, Claim, Measure
-from uniemo.study.claims.structure import CHANGES, Structure
+from uniemo.study.claim import EMO_A, Claim, Measure
+from uniemo.study.claims.structure import Structure
 from uniemo.study.evaluators import TrialEvaluator
-from uniemo.study.ledger import Numbers
+from uniemo.study.ledger import ArmRecord, Numbers
 from uniemo.study.naming import NamingEvaluator
 from uniemo.study.runs import train
 from uniemo.study.trial import Changes, Trial
@@ -44,14 +43,15 @@ class Guidance(Claim):
     measures = (
         Measure("scene", "scene named, %", 100, 1),
         Measure("object", "object named, %", 100, 1),
-        THETA,
+        Measure("theta", "L(theta)", digits=4),
         EMO_A,
     )
     profiles = ("full",)
 
     def changes(self, trial: Trial, arm: str) -> Changes:
         """Return the coefficients, and the epochs for as many steps as on the whole split."""
-        changes: dict[str, Any] = dict(CHANGES["zero"]) if arm in ("zero", "long_zero") else {}
+        zero = arm in ("zero", "long_zero")
+        changes = dict(Structure().changes(trial, "zero")) if zero else {}
         if arm in LONG:
             config, share = trial.experiment.config, trial.scale.training
             warmup = config.model.understanding_epochs
@@ -61,9 +61,10 @@ class Guidance(Claim):
             changes["trainer.max_epochs"] = warmup + joint
         return changes
 
-    def available(self, trial: Trial) -> Iterable[str]:
+    def available(self, trial: Trial) -> dict[str, ArmRecord]:
         """Return the arms; a training that has all steps is not made longer."""
-        return [arm for arm in self.arms if arm not in LONG or trial.scale.training < 1]
+        records = super().available(trial)
+        return {a: it for a, it in records.items() if a not in LONG or trial.scale.training < 1}
 
     def run(self, trial: Trial, arms: Sequence[str]) -> Iterator[tuple[str, Numbers]]:
         """Generate the validation images again, name them, and measure Emo-A."""

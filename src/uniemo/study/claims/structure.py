@@ -1,7 +1,7 @@
 """What is each part good for?"""
 
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,22 +9,34 @@ from typing import Any
 from uniemo.curriculum.checkpoints import BEST
 from uniemo.study.claim import EMO_A, TEST, Claim, Measure
 from uniemo.study.evaluators import TrialEvaluator
-from uniemo.study.ledger import Numbers, settings_of
+from uniemo.study.ledger import ArmRecord, Numbers
 from uniemo.study.runs import joint, train
 from uniemo.study.trial import Changes, Trial
 
-CHANGES: dict[str, dict[str, Any]] = {
-    "default": {},
-    "no_queries": {"model.model.queries": "none"},
-    "scene_only": {"model.model.queries": "scene"},
-    "object_only": {"model.model.queries": "object"},
-    "feature_alone": {"model.model.evidence": False},
-    "neither": {"model.model.evidence": False, "model.model.queries": "none"},
-    "one": {"model.model.coefficients": "one"},
-    "zero": {"model.model.coefficients": "zero"},
-    "public": {"model.model.coefficients": "public"},
-    "no_condition_loss": {"model.loss.condition": 0.0},
-    "understanding_alone": {"model.diffusion": None},
+ARMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "default": ("as the experiment's file says", {}),
+    "no_queries": (
+        "no expert queries: the mean patch replaces both, losses as before",
+        {"model.model.queries": "none"},
+    ),
+    "scene_only": ("scene queries alone", {"model.model.queries": "scene"}),
+    "object_only": ("object queries alone", {"model.model.queries": "object"}),
+    "feature_alone": (
+        "the emotion predicted from fe alone, as published",
+        {"model.model.evidence": False},
+    ),
+    "neither": (
+        "the emotion predicted from fe alone, and no expert queries",
+        {"model.model.evidence": False, "model.model.queries": "none"},
+    ),
+    "one": ("both coefficients 1", {"model.model.coefficients": "one"}),
+    "zero": ("both coefficients 0", {"model.model.coefficients": "zero"}),
+    "public": ("retrieval as in the public code", {"model.model.coefficients": "public"}),
+    "no_condition_loss": ("without L_cond", {"model.loss.condition": 0.0}),
+    "understanding_alone": (
+        "no diffusion head, as many steps on L_U alone",
+        {"model.diffusion": None},
+    ),
 }
 
 
@@ -37,19 +49,7 @@ class Structure(Claim):
         "Joint trainings with one setting changed each. L(theta) and the generated images are "
         "compared with the validation split."
     )
-    arms = {
-        "default": "as the experiment's file says",
-        "no_queries": "no expert queries: the mean patch replaces both, losses as before",
-        "scene_only": "scene queries alone",
-        "object_only": "object queries alone",
-        "feature_alone": "the emotion predicted from fe alone, as published",
-        "neither": "the emotion predicted from fe alone, and no expert queries",
-        "one": "both coefficients 1",
-        "zero": "both coefficients 0",
-        "public": "retrieval as in the public code",
-        "no_condition_loss": "without L_cond",
-        "understanding_alone": "no diffusion head, as many steps on L_U alone",
-    }
+    arms = {arm: description for arm, (description, _) in ARMS.items()}
     baseline = "default"
     measures = (
         TEST,
@@ -61,19 +61,21 @@ class Structure(Claim):
 
     def changes(self, trial: Trial, arm: str) -> Changes:
         """Return the setting of an arm."""
-        changes = CHANGES[arm]
+        _, changes = ARMS[arm]
         if arm == "understanding_alone":  # as many steps, all of them on L_U
             last = trial.experiment.config.trainer.max_epochs
             changes = {**changes, "model.understanding_epochs": last}
         return changes
 
-    def available(self, trial: Trial) -> Iterable[str]:
+    def available(self, trial: Trial) -> dict[str, ArmRecord]:
         """Return the arms that change something, and the default."""
-        own = settings_of(trial.experiment, "model")
-        for arm in self.arms:
-            changed = self.changed(trial, arm).experiment
-            if arm == "default" or settings_of(changed, "model") != own:
-                yield arm
+        records = super().available(trial)
+        own = records["default"].settings["model"]
+        return {
+            arm: record
+            for arm, record in records.items()
+            if arm == "default" or record.settings["model"] != own
+        }
 
     def run(self, trial: Trial, arms: Sequence[str]) -> Iterator[tuple[str, Numbers]]:
         """Train, then generate and measure images."""
