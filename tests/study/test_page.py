@@ -1,16 +1,20 @@
-"""Pages from made-up results: their sentences may claim no more than the numbers show."""
+"""Pages from invented results: their sentences may claim no more than the numbers show."""
 
+import importlib
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from tests.conftest import settings
-from uniemo.study.catalogue import GROUPS
+from uniemo.errors import UserError
+from uniemo.study.claims import CLAIMS
+from uniemo.study.ledger import read_ledger
 from uniemo.study.page import Study, write_page
-from uniemo.study.plan import Profile, Scale, build_trials
-from uniemo.study.records import read_ledger
-from uniemo.utils.files import write_json
+from uniemo.study.trial import Profile, Scale, build_trials
+from uniemo.utils.files import write_bytes, write_json
 
 FILE = str(Path(__file__).parents[2] / "experiments/emoscenes.yaml")
 
@@ -20,20 +24,20 @@ def study(tiny_files, tmp_path):
     """A study of three seeds, nothing of it run."""
 
     def build(*seeds: int, scales: tuple[Scale, ...] = (Scale(0.5, 1, 1),)) -> Study:
-        profile = Profile("tiny", seeds, scales, ("feedback",), 4, 2)
+        profile = Profile("tiny", seeds, scales, 4, 2)
         overrides = settings(tiny_files, runs=tmp_path / "runs")
         trials = build_trials(FILE, overrides, profile, tmp_path / "results")
-        return Study("uniemo ablate", profile, list(trials))
+        return Study("uniemo ablate", CLAIMS[:1], profile, list(trials))
 
     return build
 
 
-def give(study: Study, group: str, arm: str, **values: list[float | None]) -> None:
+def give(study: Study, claim: str, arm: str, **values: list[float | None]) -> None:
     """Write results of an arm, one for each seed."""
     for i, trial in enumerate(study.trials):
         numbers = {key.replace("__", "/"): column[i] for key, column in values.items()}
         entry = {"settings": "", "numbers": numbers, "machine": "a toaster", "date": "2026-01-01"}
-        write_json(trial.ledger, read_ledger(trial) | {f"{group}/{arm}": entry})
+        write_json(trial.ledger, read_ledger(trial) | {f"{claim}/{arm}": entry})
 
 
 def page_of(study: Study, folder: Path) -> str:
@@ -44,19 +48,17 @@ def page_of(study: Study, folder: Path) -> str:
 def test_only_a_difference_beyond_its_interval_is_claimed(study, tmp_path):
     three = study(0, 1, 2)
     give(three, "feedback", "none", test__accuracy=[0.50, 0.60, 0.70], kept=[8, 8, 8])
-    give(three, "feedback", "ours", test__accuracy=[0.52, 0.62, 0.721], kept=[4, 4, 4])
+    give(three, "feedback", "full_filter", test__accuracy=[0.52, 0.62, 0.721], kept=[4, 4, 4])
     # Equal differences by chance: no interval, no claim.
     give(three, "feedback", "top_k", test__accuracy=[0.53, 0.63, 0.73], kept=[4, 4, 4])
     give(three, "feedback", "random", test__accuracy=[0.55, 0.58, 0.70], kept=[4, 4, 4])
     text = page_of(three, tmp_path)
     # Paired, although the seeds differ much more than the arms do.
-    claim = (
-        "In test accuracy, against `none`: `ours` +2.03 points (+1.89 to +2.18) (95 % intervals)."
-    )
-    assert claim in text
+    claim = "against `none`: `full_filter` +2.03 points (+1.89 to +2.18) (95 % intervals)."
+    assert f"In test accuracy, {claim}" in text
     assert "60.00 ± 24.84" in text
     assert "Not available: `unfiltered`" in text
-    assert text.count("Not run (profile tiny) on 50 % of the training split.") == len(GROUPS) - 1
+    assert text.count("Not run (profile tiny) on 50 % of the training split.") == len(CLAIMS) - 1
 
 
 def test_the_page_of_a_study_cut_short_says_what_is_missing(study, tmp_path):
@@ -67,13 +69,13 @@ def test_the_page_of_a_study_cut_short_says_what_is_missing(study, tmp_path):
     assert "### 50 % of the training split, one seed" in text
     assert text.count("Not run (profile tiny) on 100 % of the training split.") == 1
     both = "Not run (profile tiny) on 50 % and 100 % of the training split."
-    assert text.count(both) == len(GROUPS) - 1
+    assert text.count(both) == len(CLAIMS) - 1
 
 
 def test_without_a_difference_the_page_says_so(study, tmp_path):
     two = study(0, 1)
     give(two, "feedback", "none", test__accuracy=[0.50, 0.60])
-    give(two, "feedback", "ours", test__accuracy=[0.60, 0.55])
+    give(two, "feedback", "full_filter", test__accuracy=[0.60, 0.55])
     assert "No arm differs from `none` in test accuracy beyond its interval." in page_of(
         two, tmp_path
     )
@@ -82,7 +84,7 @@ def test_without_a_difference_the_page_says_so(study, tmp_path):
 def test_one_seed_claims_nothing(study, tmp_path):
     one = study(0)
     give(one, "feedback", "none", test__accuracy=[0.50])
-    give(one, "feedback", "ours", test__accuracy=[0.90])
+    give(one, "feedback", "full_filter", test__accuracy=[0.90])
     text = page_of(one, tmp_path)
     assert "against `none`" not in text
     assert "One seed: differences cannot be told from chance here." in text
@@ -115,7 +117,38 @@ def test_the_figures_are_well_formed_and_named_on_the_page(study, tmp_path):
     figure = tmp_path / "results/spaces-0.5.svg"
     assert "(results/spaces-0.5.svg)" in text
     root = ElementTree.fromstring(figure.read_text())
-    circles = [e for e in root.iter() if e.tag.endswith("circle")]
-    assert [float(c.get("cx")) for c in circles] == sorted(
-        (float(c.get("cx")) for c in circles), reverse=True
-    )
+    # Matplotlib draws a marker as <use x=... y=...> of its shape; the first arm stands on top.
+    marks = [e.attrib for e in root.iter() if e.tag.endswith("use") and "2b86d9" in e.get("style")]
+    dots = sorted((float(mark["y"]), float(mark["x"])) for mark in marks)
+    assert len(dots) == 2
+    assert dots[0][1] > dots[1][1]  # 0.85 and 0.75
+
+
+def test_the_same_table_gives_the_same_bytes(study, tmp_path):
+    two = study(0, 1)
+    give(two, "draws", "one", emo_a=[0.9, 0.8])
+    figure = tmp_path / "results/draws-0.5.svg"
+    page_of(two, tmp_path)
+    first = figure.read_bytes()
+    page_of(two, tmp_path)
+    assert figure.read_bytes() == first
+
+
+def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "uniemo.study.figures")
+    with pytest.raises(UserError, match=r"pip install 'uniemo\[study\]'"):
+        importlib.import_module("uniemo.study.figures")
+
+
+def test_several_writers_may_share_the_page(tmp_path):
+    page, contents = tmp_path / "RESULTS.md", [bytes([letter]) * 100_000 for letter in b"abcd"]
+
+    def write(content: bytes) -> None:
+        for _ in range(50):
+            write_bytes(page, content)
+
+    with ThreadPoolExecutor(len(contents)) as pool:
+        list(pool.map(write, contents))
+    assert page.read_bytes() in contents
+    assert list(tmp_path.iterdir()) == [page]

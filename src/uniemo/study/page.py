@@ -1,44 +1,40 @@
 """The page of results, written from the results on disk; its sentences follow from the numbers."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from uniemo.study.catalogue import GROUPS, Measure
-from uniemo.study.figure import draw
-from uniemo.study.plan import PROGRAM, Profile, Trial
-from uniemo.study.records import read_ledger
-from uniemo.study.results import Table, collect
-from uniemo.study.statistics import Estimate
+from uniemo.study.claim import Claim, Measure
+from uniemo.study.claims import CLAIMS
+from uniemo.study.figures import draw
+from uniemo.study.ledger import read_ledger
+from uniemo.study.statistics import Estimate, Table, collect
+from uniemo.study.trial import Profile, Trial
 from uniemo.utils.files import write_bytes
 
 
 class Study(NamedTuple):
-    """What the page is about."""
+    """What is run and stands on the page."""
 
     command: str
+    claims: Sequence[Claim]
+    """Those that are run; the page names all."""
     profile: Profile
     trials: list[Trial]
     """Of all seeds of the profile, whoever runs them."""
 
 
-def command_line(arguments: Sequence[str]) -> str:
-    """Return the command that was given."""
-    return shlex.join([*PROGRAM.split(), *arguments])
-
-
 def write_page(study: Study, path: Path) -> None:
-    """Write the page, and a figure for every table in the folder :func:`beside` it.
+    """Write the page, and a figure for every table in the folder :func:`results_folder`.
 
     Args:
         study: What it is about.
         path: The Markdown file.
     """
     parts = [*heading(study)]
-    for group in GROUPS:
-        parts += ["", f"## {group.title}", "", group.about]
-        tables = collect(group, study.trials)
+    for claim in CLAIMS:
+        parts += ["", f"## {claim.title}", "", claim.about]
+        tables = collect(claim, study.trials)
         done = {table.fraction for table in tables}
         missing = [s.fraction for s in study.profile.scales if s.fraction not in done]
         if missing:
@@ -46,23 +42,22 @@ def write_page(study: Study, path: Path) -> None:
             name = study.profile.name
             parts += ["", f"Not run (profile {name}) on {where} of the training split."]
         for table in tables:
-            figure = beside(path) / f"{group.name}-{table.fraction:g}.svg"
-            write_bytes(figure, draw(table).encode())
-            measure = group.measure(group.headline)
+            figure = results_folder(path) / f"{claim.name}-{table.fraction:g}.svg"
+            write_bytes(figure, draw(table))
             parts += [
                 "",
                 f"### {percent(table.fraction)} of the training split, {seeds(len(table.seeds))}",
                 "",
                 *rows(table),
                 "",
-                f"![{measure.title}, by arm]({figure.relative_to(path.parent)})",
+                f"![{claim.headline.title}, by arm]({figure.relative_to(path.parent)})",
                 "",
                 " ".join(sentences(table)),
             ]
     write_bytes(path, ("\n".join(parts) + "\n").encode())
 
 
-def beside(page: Path) -> Path:
+def results_folder(page: Path) -> Path:
     """Return the folder of a page's figures and of the numbers it is made from."""
     return page.with_name(page.stem.lower())
 
@@ -87,7 +82,7 @@ def heading(study: Study) -> list[str]:
         "Command": f"`{study.command}`",
         "Configuration": f"`{Path(study.trials[0].file).name}`, data `{data.root}`, emotion space "
         f"`{model.space.kind}`, pool of {profile.pool_images} images per emotion, "
-        f"{profile.images} images per emotion painted and measured per arm",
+        f"{profile.images} images per emotion generated and measured per arm",
         "Seeds": ", ".join(map(str, profile.seeds)),
         "Epochs by share of the training split": "; ".join(trainings),
         "Machine": "; ".join(machines),
@@ -106,22 +101,21 @@ def heading(study: Study) -> list[str]:
 
 def rows(table: Table) -> list[str]:
     """Return the table in Markdown."""
-    group = table.group
-    headline = group.measure(group.headline)
-    titles = [measure.title for measure in group.measures]
+    claim, headline = table.claim, table.claim.headline
+    titles = [measure.title for measure in claim.measures]
     lines = [
-        "| arm | " + " | ".join(titles) + f" | {headline.title}, less `{group.baseline}` | |",
+        "| arm | " + " | ".join(titles) + f" | {headline.title}, less `{claim.baseline}` | |",
         "|---|" + "---:|" * (len(titles) + 1) + "---|",
     ]
-    for arm, description in group.arms.items():
-        cells = [shown(table.estimate(arm, m.key), m) for m in group.measures]
-        difference = table.difference(arm, group.headline)
-        versus = "" if arm == group.baseline else shown(difference, headline, sign=True)
+    for arm, description in claim.arms.items():
+        cells = [cell(table.estimate(arm, m.key), m) for m in claim.measures]
+        difference = table.difference(arm, headline.key)
+        versus = "" if arm == claim.baseline else cell(difference, headline, sign=True)
         lines.append(f"| `{arm}` | {' | '.join(cells)} | {versus} | {description} |")
     return lines
 
 
-def shown(value: Estimate | None, measure: Measure, sign: bool = False) -> str:
+def cell(value: Estimate | None, measure: Measure, sign: bool = False) -> str:
     """Write an estimate down; a dash for none."""
     if value is None:
         return "–"
@@ -134,22 +128,22 @@ def shown(value: Estimate | None, measure: Measure, sign: bool = False) -> str:
 
 def sentences(table: Table) -> list[str]:
     """Say what a table shows, and no more."""
-    group = table.group
+    claim = table.claim
     found = []
     if len(table.seeds) == 1:
         found.append("One seed: differences cannot be told from chance here.")
     else:
-        for measure in filter(lambda measure: measure.compared, group.measures):
-            claims = listed(list(beyond_chance(table, measure)))
-            what, baseline = measure.title.removesuffix(", %"), f"`{group.baseline}`"
+        for measure in filter(lambda measure: measure.compared, claim.measures):
+            claims = joined(list(beyond_chance(table, measure)))
+            what, baseline = measure.title.removesuffix(", %"), f"`{claim.baseline}`"
             if claims:
                 found.append(f"In {what}, against {baseline}: {claims} (95 % intervals).")
-            elif measure.key == group.headline:
+            elif measure == claim.headline:
                 found.append(f"No arm differs from {baseline} in {what} beyond its interval.")
-    missing = [f"`{arm}`" for arm in group.arms if table.estimate(arm, group.headline) is None]
+    missing = [f"`{arm}`" for arm in claim.arms if table.estimate(arm, claim.headline.key) is None]
     if missing:
         found.append(f"Not available: {', '.join(missing)}.")
-    if group.rated:
+    if claim.rated:
         found.append(best(table))
     return found
 
@@ -157,7 +151,7 @@ def sentences(table: Table) -> list[str]:
 def beyond_chance(table: Table, measure: Measure) -> Iterator[str]:
     """Say by how much each arm differs from the baseline, where the interval leaves zero out."""
     unit = " points" if measure.scale == 100 else ""
-    for arm in table.group.arms:
+    for arm in table.claim.arms:
         difference = table.difference(arm, measure.key)
         if difference is not None and difference.sign:
             half = difference.half_width or 0.0
@@ -168,7 +162,7 @@ def beyond_chance(table: Table, measure: Measure) -> Iterator[str]:
             yield f"`{arm}` {mean}{unit} ({low} to {high})"
 
 
-def listed(items: Sequence[str]) -> str:
+def joined(items: Sequence[str]) -> str:
     """Join items with commas and a last "and"."""
     return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
 
@@ -176,7 +170,7 @@ def listed(items: Sequence[str]) -> str:
 def best(table: Table) -> str:
     """Name the best arm by the rule that the sentence states."""
     scores, accuracies = {}, {}
-    for arm in table.group.arms:
+    for arm in table.claim.arms:
         accuracy, covered = table.estimate(arm, "emo_a"), table.estimate(arm, "clip_coverage")
         if accuracy is not None and covered is not None:
             scores[arm], accuracies[arm] = accuracy.mean * covered.mean, accuracy.mean
@@ -185,7 +179,7 @@ def best(table: Table) -> str:
     rule = "the rule that the highest product of mean Emo-A and mean coverage (CLIP) wins"
     if not max(scores.values()):
         first = max(accuracies, key=lambda arm: accuracies[arm])
-        return f"No arm covers a validation picture, so {rule} names none; by Emo-A, `{first}`."
+        return f"No arm covers a validation image, so {rule} names none; by Emo-A, `{first}`."
     first = max(scores, key=lambda arm: scores[arm])
     order = ", ".join(f"`{arm}` {score:.3f}" for arm, score in scores.items())
     return f"By {rule}, `{first}` is the best ({order})."

@@ -1,44 +1,73 @@
-"""How a training is started or goes on."""
+"""Trainings and generated pools of a trial; each is run once, and an interrupted one is resumed."""
 
 import gc
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from uniemo.cli.lightning import UniEmoCLI
 from uniemo.curriculum.checkpoints import BEST, LAST
-from uniemo.study.plan import Trial
-from uniemo.study.records import Numbers, Record, settings_of
+from uniemo.curriculum.phases import finetune_arguments, run_phase
+from uniemo.emotions import N_EMOTIONS
+from uniemo.study.ledger import Numbers, Record, settings_of
+from uniemo.study.trial import Trial
 
 
-def fit(trial: Trial, name: str, extra: list[str]) -> Numbers:
-    """Train to the end in the trial's folder ``name``, from the last epoch that is on disk.
+class Training(NamedTuple):
+    """What a training results in."""
+
+    checkpoint: Path  # of the best epoch on validation
+    numbers: Numbers  # its ``val/`` and ``test/`` metrics
+
+
+def joint(trial: Trial) -> Training:
+    """Run the joint training that a trial's other runs start from, unless it is done."""
+    record = joint_record(trial)
+    numbers = record.load()
+    if numbers is None:
+        numbers = record.finish(train(trial, "joint").numbers)
+    return Training(record.folder / BEST, numbers)
+
+
+def joint_record(trial: Trial) -> Record:
+    """Return the record of a trial's joint training."""
+    settings = settings_of(trial.experiment, "model", "data", "trainer")
+    return Record(trial.folder / "joint", settings)
+
+
+def generate(trial: Trial) -> None:
+    """Run the generate phase with a trial's joint checkpoint, unless it is done."""
+    joint(trial)
+    settings = settings_of(trial.experiment, "model", "data", "trainer", "generate")
+    # Beside the phase's own folder, which the phase may clear.
+    record = Record(trial.folder / "candidates", settings)
+    if record.load() is None:
+        run_phase("generate", trial.experiment, trial.file, trial.flags)
+        record.finish({"images": float(N_EMOTIONS * trial.experiment.generate.n_images)})
+
+
+def train(trial: Trial, name: str, flags: Sequence[str] = ()) -> Training:
+    """Train to the end, from the last epoch that is on disk; measure the best epoch.
 
     Args:
         trial: The trial.
         name: The run's folder within the trial's.
-        extra: ``--key value`` pairs that make the run what it is.
-
-    Returns:
-        ``val/`` and ``test/`` measurements of the best epoch on validation.
+        flags: Further ``--key value`` pairs.
     """
     folder = trial.folder / name
-    arguments = ["fit", "-c", trial.file, *trial.overrides, *extra, "--phase", name]
+    arguments = ["fit", "-c", trial.file, *trial.flags, *flags, "--phase", name]
     if (folder / LAST).is_file():
         arguments += ["--ckpt_path", str(folder / LAST)]
     cli = UniEmoCLI(arguments)
-    best = str(folder / BEST)
+    best = folder / BEST
     numbers: dict[str, float] = {}
     for measure in (cli.trainer.validate, cli.trainer.test):
-        numbers |= measure(cli.model, datamodule=cli.datamodule, ckpt_path=best, verbose=False)[0]
+        numbers |= measure(cli.model, cli.datamodule, ckpt_path=str(best), verbose=False)[0]
     del cli
-    gc.collect()  # Lightning's objects refer to each other in rings
-    return numbers
+    gc.collect()  # Lightning's objects refer to each other in cycles
+    return Training(best, numbers)
 
 
-def joint(trial: Trial) -> Path:
-    """Run the joint training that a trial's other runs start from; return its checkpoint."""
-    record = Record(
-        trial.folder / "joint", settings_of(trial.experiment, "model", "data", "trainer")
-    )
-    if record.recall() is None:
-        record.finish(fit(trial, "joint", []))
-    return record.folder / BEST
+def finetune(trial: Trial, name: str) -> Training:
+    """Run the finetune phase of a trial in its folder ``name``."""
+    return train(trial, name, finetune_arguments(trial.experiment))

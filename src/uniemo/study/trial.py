@@ -1,23 +1,28 @@
-"""What a study consists of: seeds, shares of the training split, groups of arms.
+"""What a study consists of: seeds and shares of the training split.
 
-A *trial* is one seed on one share of the training split; all arms of a trial start from the same
-data and, where they can, from the same joint checkpoint, so that arms are compared in pairs.
+A *trial* is one seed on one share of the training split. All arms of a trial use the same data and,
+where they can, the same joint checkpoint, so that arms are compared in pairs.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from uniemo.config.experiment import Experiment
 from uniemo.errors import UserError
 
 PROGRAM = "uniemo ablate"
 
+Changes = Mapping[str, Any]
+"""Changes of an experiment: values by dotted keys, as ``{"model.loss.condition": 0.0}``."""
+
 
 @dataclass(frozen=True)
 class Scale:
-    """How much there is to learn from, and for how long."""
+    """How much data and how many steps a trial has."""
 
     fraction: float
     """Share of the training split, per emotion."""
@@ -35,28 +40,17 @@ class Profile:
     seeds: tuple[int, ...]
     scales: tuple[Scale, ...]
     """In the order they are run: the cheap one first, so that a study cut short has a whole one."""
-    groups: tuple[str, ...]
-    """Groups of arms, in the order they are run on each scale."""
     pool_images: int
     """Candidates of each emotion; the feedback's filters keep half of them at most."""
     images: int
-    """Images of each emotion that are painted to measure an arm."""
+    """Images of each emotion that are generated to measure an arm."""
 
 
 PROFILES = {
     # Under 15 minutes on two slow cores. Three seeds would take three times as long.
-    "quick": Profile(
-        "quick", (0,), (Scale(0.1, 0.2, 0.05),), ("feedback", "spaces", "draws"), 20, 16
-    ),
+    "quick": Profile("quick", (0,), (Scale(0.1, 0.2, 0.05),), 20, 16),
     # A tenth of the data gets fewer steps: there is less to learn.
-    "full": Profile(
-        "full",
-        (0, 1, 2),
-        (Scale(0.1, 0.3, 0.2), Scale(1.0, 1.0, 1.0)),
-        ("feedback", "published", "spaces", "draws", "structure", "generation", "guidance"),
-        100,
-        32,
-    ),
+    "full": Profile("full", (0, 1, 2), (Scale(0.1, 0.3, 0.2), Scale(1.0, 1.0, 1.0)), 100, 32),
 }
 
 
@@ -66,24 +60,24 @@ class Trial:
 
     file: str
     """The experiment's file."""
-    overrides: list[str]
+    flags: list[str]
     """Every ``--key value`` after it."""
     seed: int
     scale: Scale
     profile: Profile
     ledger: Path
-    """Keeps the numbers of its arms; small, and made to be committed."""
+    """The file with the numbers of its arms; small, and meant to be committed."""
     more_real: Path | None
-    """Folder of further real pictures, for a trial on the whole training split."""
-
-    def read(self, *extra: str) -> Experiment:
-        """Return the experiment with further ``--key value`` pairs."""
-        return Experiment.read(self.file, [*self.overrides, *extra], PROGRAM)
+    """Folder of further real images, for a trial on the whole training split."""
 
     @cached_property
     def experiment(self) -> Experiment:
         """The experiment that this trial is."""
-        return self.read()
+        return Experiment.read(self.file, self.flags, PROGRAM)
+
+    def changed(self, changes: Changes) -> "Trial":
+        """Return the trial with a changed experiment."""
+        return replace(self, flags=[*self.flags, *as_flags(changes)]) if changes else self
 
     @property
     def fraction(self) -> float:
@@ -96,14 +90,10 @@ class Trial:
         return self.experiment.folder
 
 
-def study_folder(experiment: Experiment, profile: Profile) -> Path:
-    """Return the folder of all trials."""
-    return experiment.folder / "ablate" / profile.name
-
-
-def trial_name(seed: int, fraction: float) -> str:
-    """Return the name of a trial's folder."""
-    return f"seed{seed}-fraction{fraction:g}"
+def as_flags(changes: Changes) -> list[str]:
+    """Return changes as ``--key value``."""
+    texts = (str(v) if isinstance(v, str | Path) else json.dumps(v) for v in changes.values())
+    return [part for key, text in zip(changes, texts, strict=True) for part in (f"--{key}", text)]
 
 
 def build_trials(
@@ -113,13 +103,13 @@ def build_trials(
 
     Args:
         file: The experiment's file.
-        overrides: ``--key value`` pairs, whose last word the trial's own have.
+        overrides: ``--key value`` pairs; the trial's own settings replace them.
         profile: The profile.
         ledgers: Folder of the trials' ledgers.
-        more_real: Folder of further real pictures.
+        more_real: Folder of further real images.
 
     Raises:
-        UserError: If the file or a key is wrong, or the experiment paints nothing.
+        UserError: If the file or a key is wrong, or the experiment has no joint training.
     """
     own = Experiment.read(file, overrides, PROGRAM)
     model, last = own.config.model, own.config.trainer.max_epochs
@@ -134,9 +124,11 @@ def build_trials(
         tuning = epochs(own.finetune.epochs, scale.finetuning, scale.fraction)
         refresh = epochs(own.finetune.refresh_epochs, scale.finetuning, scale.fraction, least=0)
         for seed in profile.seeds:
-            settings = {
-                "runs": study_folder(own, profile),
-                "experiment": trial_name(seed, scale.fraction),
+            name = f"seed{seed}-fraction{scale.fraction:g}"
+            ledger = ledgers / profile.name / f"{name}.json"
+            changes = {
+                "runs": own.folder / "ablate" / profile.name,
+                "experiment": name,
                 "seed_everything": seed,
                 "data.init_args.fraction": scale.fraction,
                 "model.understanding_epochs": warmup,
@@ -144,16 +136,14 @@ def build_trials(
                 # Several processes would each run the whole study.
                 "trainer.devices": 1,
                 "trainer.strategy": "auto",
-                "generate.images": "null",
+                "generate.images": None,
                 "generate.n_images": profile.pool_images,
                 "generate.filter.budget": profile.pool_images // 2,
                 "finetune.epochs": tuning,
                 "finetune.refresh_epochs": refresh,
             }
-            given = [part for key, value in settings.items() for part in (f"--{key}", str(value))]
-            ledger = ledgers / profile.name / f"{trial_name(seed, scale.fraction)}.json"
-            flags = [*overrides, *given]
-            yield Trial(file, flags, seed, scale, profile, ledger, more_real)
+            plain = Trial(file, overrides, seed, scale, profile, ledger, more_real)
+            yield plain.changed(changes)
 
 
 def epochs(own: int, share: float, fraction: float, least: int = 1) -> int:

@@ -1,6 +1,6 @@
 """Textual inversion, one learnt word per emotion (Gal et al., ICLR 2023).
 
-On the joint phase's latents, noise and number of steps, so that it is a fair yardstick.
+With the joint phase's latents, noise and number of steps, so that the comparison is fair.
 
 Legend: B images, W width of the text encoder, C emotions.
 """
@@ -29,7 +29,7 @@ from uniemo.evaluation.image_sources import emotion_index_batches
 from uniemo.model.callbacks import LatentPass
 from uniemo.vision.images import GeneratedBatch
 
-RATE = 0.1  # Adam's, in deviations of the real token embeddings (ours)
+LEARNING_RATE = 0.1  # in standard deviations of the real token embeddings (extension)
 
 
 class LearntWords(lightning.LightningModule):
@@ -39,14 +39,14 @@ class LearntWords(lightning.LightningModule):
         head: The head.
         prompt: Holds the word's placeholder.
         cache: Folder of the latents.
-        seed: Of the noise and of painted images.
+        seed: Of the noise and of generated images.
     """
 
-    stage = "joint"  # what LatentPass asks for
+    stage = "joint"  # LatentPass reads it
 
     def __init__(self, head: StableDiffusion, prompt: str, cache: str, seed: int) -> None:
         super().__init__()
-        self.save_hyperparameters("prompt", "cache", "seed")
+        self.save_hyperparameters("cache")  # LatentPass reads it
         self.prompt, self.seed = prompt, seed
         self.diffusion = head
         self.latents: LatentCache | None = None  # set by LatentPass
@@ -68,19 +68,16 @@ class LearntWords(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return Adam with a cosine."""
-        optimizer = torch.optim.Adam([self.standard], RATE)
+        optimizer = torch.optim.Adam([self.standard], LEARNING_RATE)
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
     @torch.no_grad()
-    def paint(
+    def images(
         self, per_emotion: int, batch_size: int, sampling: SamplingConfig
     ) -> Iterator[GeneratedBatch]:
-        """Paint images 0, 1, ... of every emotion, from the noise that UniEmo would start from."""
+        """Generate images 0, 1, ... of every emotion, from the same noise as UniEmo."""
         for emotion, index in emotion_index_batches(per_emotion, batch_size):
             generators = [
                 image_generator(2 * self.seed + 1, e, k)
@@ -98,10 +95,10 @@ def learn_words(
     """Learn the words of an experiment's emotions.
 
     Args:
-        experiment: The experiment; its joint epochs are what the words are learnt in.
+        experiment: The experiment; the words are learnt for its joint epochs.
         head: Its head.
-        view: What its CLIP sees (size, mean, deviation).
-        folder: Takes what the trainer writes.
+        view: The input of its CLIP (size, mean, standard deviation).
+        folder: The trainer's.
     """
     lightning.seed_everything(experiment.seed, verbose=False)
     model, trainer = experiment.config.model, experiment.config.trainer
