@@ -13,13 +13,13 @@ from uniemo.diffusion import LatentCache, StableDiffusion, latent_fingerprint
 from uniemo.errors import UserError
 
 N, SHAPE = 7, (4, 4, 4)
-PICTURES = torch.rand(N, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+IMAGES = torch.rand(N, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 def batches(rows: list[int], size: int = 2) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     for start in range(0, len(rows), size):
         index = torch.tensor(rows[start : start + size])
-        yield index, PICTURES[index]
+        yield index, IMAGES[index]
 
 
 def fake_encode(image: torch.Tensor) -> torch.Tensor:
@@ -35,7 +35,7 @@ def test_lookup_gives_the_latents_of_both_flips(head: StableDiffusion, tmp_path:
     index, flipped = torch.tensor([6, 0, 0, 3]), torch.tensor([True, False, True, True])
     expected = torch.cat(
         [
-            head.encode(PICTURES[i].flip(-1) if f else PICTURES[i])
+            head.encode(IMAGES[i].flip(-1) if f else IMAGES[i])
             for i, f in zip(index[:, None], flipped, strict=True)
         ]
     )
@@ -88,7 +88,7 @@ def test_processes_share_the_work(tmp_path: Path) -> None:
     assert cache.complete
     rows = torch.arange(N)
     for flipped in (False, True):
-        image = PICTURES.flip(-1) if flipped else PICTURES
+        image = IMAGES.flip(-1) if flipped else IMAGES
         expected = fake_encode(image).half().float()
         assert torch.equal(cache.lookup(rows, torch.full((N,), flipped)), expected)
 
@@ -102,9 +102,12 @@ def test_shards_are_disjoint_and_cover_all_at_any_moment(tmp_path: Path) -> None
 
 
 def test_fingerprint_changes_with_all_that_determines_a_latent(folder: Path) -> None:
-    head, half = StableDiffusion(str(folder)), StableDiffusion(str(folder), "bfloat16")
+    head, again, half = (
+        StableDiffusion.from_pretrained(str(folder), dtype)
+        for dtype in ("float32", "float32", "bfloat16")
+    )
     base = latent_fingerprint(head.vae, 8, "emoset")
-    assert latent_fingerprint(StableDiffusion(str(folder)).vae, 8, "emoset") == base
+    assert latent_fingerprint(again.vae, 8, "emoset") == base
     head.vae.encoder.conv_in.bias.data[0] += 1e-3
     prints = {
         base,

@@ -41,13 +41,22 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     write_json(path, "old")
     with pytest.raises(TypeError):
         write_json(path, {"no JSON": object()})
-    with pytest.raises(KeyboardInterrupt), atomic_path(path) as part:
-        part.write_bytes(b"half of the")
-        raise KeyboardInterrupt
-    with pytest.raises(OSError, match="disk"), atomic_path(tmp_path / "folder") as part:
-        part.mkdir()
-        (part / "one").write_bytes(b"1")
-        raise OSError("the disk is full")
+
+    def half_a_file() -> None:
+        with atomic_path(path) as part:
+            part.write_bytes(b"half of the")
+            raise KeyboardInterrupt
+
+    def half_a_folder() -> None:
+        with atomic_path(tmp_path / "folder") as part:
+            part.mkdir()
+            (part / "one").write_bytes(b"1")
+            raise OSError("the disk is full")
+
+    with pytest.raises(KeyboardInterrupt):
+        half_a_file()
+    with pytest.raises(OSError, match="disk"):
+        half_a_folder()
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
     assert read_json(path) == "old"
 

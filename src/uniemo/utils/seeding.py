@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Stream(IntEnum):
-    """First element of every random key, so that each use of one seed has its own random numbers."""
+    """First element of every random key: each use of a seed gets its own random numbers."""
 
     FRACTION = 1
     ORDER = 2
