@@ -17,7 +17,7 @@ from uniemo.errors import UserError
 
 
 class Holder(nn.Module):
-    """Stands for the LightningModule: one trained layer beside the frozen head."""
+    """A module with one trained layer beside the frozen head, as the LightningModule."""
 
     def __init__(self, head: StableDiffusion) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def test_missing_folder_and_missing_part_are_named_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_broken_and_incomplete_weights_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_broken_and_incomplete_weights_are_rejected(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "sd"))
     for part, file in (
         ("unet", "unet/diffusion_pytorch_model.safetensors"),
@@ -103,7 +103,7 @@ def test_broken_and_incomplete_weights_are_refused(folder: Path, tmp_path: Path)
         ("unet/config.json", "in_channels", 9, "in_channels 9"),
     ],
 )
-def test_parts_that_do_not_fit_are_refused(
+def test_parts_that_do_not_fit_are_rejected(
     head: StableDiffusion, folder: Path, part: str, key: str, value: object, message: str
 ) -> None:
     def config(name: str) -> dict:
@@ -189,15 +189,15 @@ def test_half_precision_weights_return_float32(folder: Path) -> None:
 
 def test_half_precision_weights_need_no_autocast(folder: Path) -> None:
     head = StableDiffusion.from_pretrained(str(folder), dtype="bfloat16")
-    seen: list[torch.dtype] = []
+    dtypes: list[torch.dtype] = []
     for part in (head.unet, head.vae.encoder, head.vae.decoder):
         norm = part.mid_block.resnets[0].norm1
-        norm.register_forward_hook(lambda _module, _inputs, output: seen.append(output.dtype))
+        norm.register_forward_hook(lambda _module, _inputs, output: dtypes.append(output.dtype))
     with torch.autocast("cpu", torch.bfloat16):
         latents = head.encode(torch.zeros(1, 3, 8, 8))
         head.predict(latents, torch.tensor(3), head.condition(torch.zeros(1, 16), "*"))
         head.decode(latents)
-    assert seen == [torch.bfloat16] * 3
+    assert dtypes == [torch.bfloat16] * 3
 
 
 def test_encode_scales_and_shifts_the_mode_whatever_the_chunk(

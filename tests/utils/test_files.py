@@ -93,3 +93,9 @@ def test_readers_never_meet_a_part_while_several_processes_write(tmp_path: Path)
         writer.join()
         assert writer.exitcode == 0
     assert [file.name for file in tmp_path.iterdir()] == ["shared.json"]
+
+
+@pytest.mark.gpu
+def test_tensors_are_written_from_the_gpu(tmp_path: Path, gpu: torch.device) -> None:
+    write_tensors(tmp_path / "tensors", {"x": torch.arange(6, device=gpu).view(2, 3).T})
+    assert load_file(tmp_path / "tensors")["x"].equal(torch.arange(6).view(2, 3).T)
