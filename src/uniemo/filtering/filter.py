@@ -58,7 +58,7 @@ class FilterConfig:
         budget: Images to keep per emotion; if absent, half the mean number of candidates per
             emotion.
         confidence_threshold: The verifier's calibrated p(target) must exceed this value, in [0, 1).
-            It is at least 1/C in any case, because the target must be the first choice.
+            p(target) is at least 1/C in any case, because the target must be the first choice.
         neighbours: k of the k-NN balls of the real images, at least 1.
         realism_threshold: Smallest realism score, 0 or more: 1 requires a position inside a ball, a
             lower value enlarges all balls to radius / threshold, 0 disables the check.
