@@ -1,8 +1,8 @@
-"""The one error that is the user's to mend."""
+"""Errors that the user can correct."""
 
 
 class UserError(Exception):
-    """Bad input: a missing file, a wrong path, an impossible setting.
+    """Invalid input: a missing file, a wrong path, a setting out of range.
 
     The message is one line: what is wrong, where, and what to do. The command line prints it
     without a traceback and exits with code 2.
@@ -10,5 +10,5 @@ class UserError(Exception):
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message; the error's kind if it has none."""
+    """Return the first line of an error's message, or the error's type if the message is empty."""
     return next(iter(str(error).splitlines()), type(error).__name__)

@@ -22,12 +22,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def head(folder: Path) -> StableDiffusion:
-    return StableDiffusion(str(folder))
+    return StableDiffusion.from_pretrained(str(folder))
 
 
 @pytest.fixture(scope="session")
 def velocity_head(tmp_path_factory: pytest.TempPathFactory) -> StableDiffusion:
-    return StableDiffusion(
+    return StableDiffusion.from_pretrained(
         str(write_stable_diffusion(tmp_path_factory.mktemp("v") / "sd", "v_prediction"))
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,13 +14,13 @@ from uniemo.diffusion import LatentCache, StableDiffusion, latent_fingerprint
 from uniemo.errors import UserError
 
 N, SHAPE = 7, (4, 4, 4)
-PICTURES = torch.rand(N, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+IMAGES = torch.rand(N, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 def batches(rows: list[int], size: int = 2) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     for start in range(0, len(rows), size):
         index = torch.tensor(rows[start : start + size])
-        yield index, PICTURES[index]
+        yield index, IMAGES[index]
 
 
 def fake_encode(image: torch.Tensor) -> torch.Tensor:
@@ -35,7 +36,7 @@ def test_lookup_gives_the_latents_of_both_flips(head: StableDiffusion, tmp_path:
     index, flipped = torch.tensor([6, 0, 0, 3]), torch.tensor([True, False, True, True])
     expected = torch.cat(
         [
-            head.encode(PICTURES[i].flip(-1) if f else PICTURES[i])
+            head.encode(IMAGES[i].flip(-1) if f else IMAGES[i])
             for i, f in zip(index[:, None], flipped, strict=True)
         ]
     )
@@ -46,7 +47,7 @@ def test_lookup_gives_the_latents_of_both_flips(head: StableDiffusion, tmp_path:
     assert (mirror_of_latent - latents).abs().max() > 0.05
 
 
-def test_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_an_interrupted_run_continues_where_it_stopped(tmp_path: Path) -> None:
     def dies(rows: list[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         yield from list(batches(rows))[:2]
         raise KeyboardInterrupt
@@ -70,7 +71,7 @@ def test_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 def fill_shard(folder: Path, rank: int, barrier: Barrier) -> None:
-    barrier.wait()  # so that the processes race for the creation
+    barrier.wait()  # so that all processes create the cache at once
     cache = LatentCache(folder, "print", N, SHAPE)
     cache.fill(fake_encode, batches(cache.missing_rows(rank, 3)))
 
@@ -88,7 +89,7 @@ def test_processes_share_the_work(tmp_path: Path) -> None:
     assert cache.complete
     rows = torch.arange(N)
     for flipped in (False, True):
-        image = PICTURES.flip(-1) if flipped else PICTURES
+        image = IMAGES.flip(-1) if flipped else IMAGES
         expected = fake_encode(image).half().float()
         assert torch.equal(cache.lookup(rows, torch.full((N,), flipped)), expected)
 
@@ -102,9 +103,12 @@ def test_shards_are_disjoint_and_cover_all_at_any_moment(tmp_path: Path) -> None
 
 
 def test_fingerprint_changes_with_all_that_determines_a_latent(folder: Path) -> None:
-    head, half = StableDiffusion(str(folder)), StableDiffusion(str(folder), "bfloat16")
+    head, again, half = (
+        StableDiffusion.from_pretrained(str(folder), dtype)
+        for dtype in ("float32", "float32", "bfloat16")
+    )
     base = latent_fingerprint(head.vae, 8, "emoset")
-    assert latent_fingerprint(StableDiffusion(str(folder)).vae, 8, "emoset") == base
+    assert latent_fingerprint(again.vae, 8, "emoset") == base
     head.vae.encoder.conv_in.bias.data[0] += 1e-3
     prints = {
         base,
@@ -116,7 +120,7 @@ def test_fingerprint_changes_with_all_that_determines_a_latent(folder: Path) -> 
     assert len(prints) == 5
 
 
-def test_what_cannot_be_cached_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_cached_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = LatentCache(tmp_path, "print", N, SHAPE)
     with pytest.raises(ValueError, match="float16"):
         cache.fill(lambda image: torch.full((len(image), *SHAPE), 1e6), batches([0]))
@@ -132,3 +136,29 @@ def test_file_is_plain_numpy(tmp_path: Path) -> None:
     LatentCache(tmp_path, "print", N, SHAPE)
     stored = np.load(tmp_path / "print" / "latents.npy", mmap_mode="r")
     assert (stored.shape, stored.dtype) == ((N, 2, *SHAPE), np.float16)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_gpu_encodes_and_looks_up_the_same_latents(
+    folder: Path, tmp_path: Path, gpu: torch.device, dtype: Literal["float32", "bfloat16"]
+) -> None:
+    expected = StableDiffusion.from_pretrained(str(folder)).encode(IMAGES)
+    head = StableDiffusion.from_pretrained(str(folder), dtype).to(gpu)
+    cache = LatentCache(tmp_path, "print", N, SHAPE)
+    cache.fill(head.encode, batches(cache.missing_rows()))
+    index, flipped = torch.arange(N, device=gpu), torch.zeros(N, dtype=torch.bool, device=gpu)
+    latents = cache.lookup(index, flipped)
+    assert (latents.device.type, latents.dtype) == (gpu.type, torch.float32)
+    error = (latents.cpu() - expected).norm() / expected.norm()
+    assert error < (0.01 if dtype == "float32" else 0.05)
+    decoded = head.decode(latents)
+    assert decoded.device.type == gpu.type
+    assert decoded.isfinite().all()
+
+
+@pytest.mark.gpu
+def test_the_fingerprint_does_not_depend_on_the_device(folder: Path, gpu: torch.device) -> None:
+    head = StableDiffusion.from_pretrained(str(folder))
+    base = latent_fingerprint(head.vae, 8, "emoset")
+    assert latent_fingerprint(head.to(gpu).vae, 8, "emoset") == base

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -110,3 +112,30 @@ def test_autocast_changes_little_and_keeps_the_loss_in_float32(any_head: StableD
     assert mixed.dtype == torch.float32
     torch.testing.assert_close(mixed, exact, rtol=0.05, atol=0.05)
     assert torch.autograd.grad(mixed.mean(), words)[0].isfinite().all()
+
+
+@pytest.mark.gpu
+def test_the_gpu_computes_the_same_losses_and_gradients(folder: Path, gpu: torch.device) -> None:
+    latents, words = torch.randn(5, 4, 4, 4), torch.randn(5, 16)
+
+    def compute(device: torch.device) -> tuple[NoiseDraw, torch.Tensor, torch.Tensor]:
+        head = StableDiffusion.from_pretrained(str(folder)).to(device)
+        x, w = latents.to(device), words.to(device).requires_grad_()
+        draw = draw_noise(head, x, torch.arange(5, device=device), seed=2, epoch=0)
+
+        def losses(own: torch.Tensor, part: slice) -> torch.Tensor:
+            one_draw = NoiseDraw(draw.noise[part], draw.timestep[part])
+            return noise_prediction_loss(head, x[part], head.condition(own, "a *"), one_draw)
+
+        loss = in_chunks(losses, w, 2)
+        loss.mean().backward()
+        assert loss.device.type == device.type
+        assert w.grad is not None
+        return NoiseDraw(*(part.cpu() for part in draw)), loss.detach().cpu(), w.grad.cpu()
+
+    (draw, loss, gradient), (other_draw, other_loss, other) = (
+        compute(device) for device in (torch.device("cpu"), gpu)
+    )
+    assert all(map(torch.equal, draw, other_draw))
+    torch.testing.assert_close(other_loss, loss, rtol=1e-2, atol=1e-3)
+    assert (other - gradient).norm() < 2e-2 * gradient.norm()

@@ -63,16 +63,16 @@ def test_gradient_equals_finite_differences_and_each_image_has_its_own(
         assert alone.count_nonzero() == 16
 
 
-def test_words_after_the_pseudo_word_see_it_and_words_before_do_not(head: StableDiffusion) -> None:
+def test_the_pseudo_word_changes_later_hidden_states_only(head: StableDiffusion) -> None:
     one, other = head.condition(torch.randn(2, 16), "of * a")
     assert torch.equal(one[:2], other[:2])
     assert (one[2:] != other[2:]).any(dim=1).all()
 
 
-def test_nothing_stays_behind_on_the_text_encoder(head: StableDiffusion) -> None:
+def test_no_hook_remains_on_the_text_encoder(head: StableDiffusion) -> None:
     before = head.prompts.encode(["a cat"])
     head.condition(torch.randn(1, 16), "a *")
-    with pytest.raises(ValueError, match="needed"):
+    with pytest.raises(ValueError, match="expected"):
         head.condition(torch.randn(1, 3), "a *")
     assert not head.text_encoder.get_input_embeddings()._forward_hooks
     assert torch.equal(head.prompts.encode(["a cat"]), before)
@@ -104,8 +104,8 @@ def test_a_prompt_first_read_in_inference_mode_serves_training(head: StableDiffu
     assert words.grad is not None
 
 
-def test_bad_prompts_are_refused(head: StableDiffusion) -> None:
-    with pytest.raises(UserError, match="does not hold the placeholder"):
+def test_bad_prompts_are_rejected(head: StableDiffusion) -> None:
+    with pytest.raises(UserError, match="lacks the placeholder"):
         head.condition(torch.zeros(1, 16), "a cat")
     with pytest.raises(UserError, match="shorten it to 12"):
         head.condition(torch.zeros(1, 16), "a * " + "of " * 12)

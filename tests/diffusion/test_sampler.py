@@ -86,21 +86,21 @@ def test_every_named_scheduler_runs_and_progress_counts_images(head: StableDiffu
 
 
 def test_scheduler_takes_over_the_noise_schedule(head: StableDiffusion, folder: Path) -> None:
-    ours = build_scheduler(head, "UniPCMultistepScheduler")
+    built = build_scheduler(head, "UniPCMultistepScheduler")
     published = PNDMScheduler.from_pretrained(folder, subfolder="scheduler")
     expected = UniPCMultistepScheduler.from_config(published.config)
-    for scheduler in (ours, expected):
+    for scheduler in (built, expected):
         scheduler.set_timesteps(7)
-    assert torch.equal(ours.timesteps, expected.timesteps)
-    assert torch.equal(ours.sigmas, expected.sigmas)
+    assert torch.equal(built.timesteps, expected.timesteps)
+    assert torch.equal(built.sigmas, expected.sigmas)
 
 
-def test_bad_settings_are_refused(head: StableDiffusion) -> None:
+def test_bad_settings_are_rejected(head: StableDiffusion) -> None:
     with pytest.raises(UserError, match="scheduler 'Fast' is unknown; choose one of DDIMScheduler"):
         build_scheduler(head, "Fast")
     with pytest.raises(UserError, match="num_inference_steps is 0"):
         SamplingConfig(num_inference_steps=0)
-    with pytest.raises(ValueError, match="2 conditions need as many generators, not 1"):
+    with pytest.raises(ValueError, match="got 1 generators for 2 conditions"):
         sample(head, conditions(head, 2), generators(1), SamplingConfig())
 
 
@@ -121,3 +121,18 @@ def test_generators_of_one_seed_never_coincide() -> None:
 def test_generator_is_pinned() -> None:
     # A stored pool must stay reproducible: this number must never change.
     assert image_generator(0, 0, 0).initial_seed() == 127463871
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    "scheduler", ["UniPCMultistepScheduler", "EulerAncestralDiscreteScheduler", "DDIMScheduler"]
+)
+def test_the_gpu_samples_the_same_images(
+    folder: Path, head: StableDiffusion, gpu: torch.device, scheduler: str
+) -> None:
+    config = SamplingConfig(scheduler, num_inference_steps=4, guidance_scale=3.0, batch_size=3)
+    expected = sample(head, conditions(head, 5), generators(5), config)
+    moved = StableDiffusion.from_pretrained(str(folder)).to(gpu)
+    found = sample(moved, conditions(head, 5).to(gpu), generators(5), config)
+    assert found.device.type == gpu.type
+    assert (found.cpu() - expected).abs().mean() < HALF_A_GREY_LEVEL

@@ -17,7 +17,7 @@ from uniemo.errors import UserError
 
 
 class Holder(nn.Module):
-    """Stands for the LightningModule: one trained layer beside the frozen head."""
+    """A module with one trained layer beside the frozen head, as the LightningModule."""
 
     def __init__(self, head: StableDiffusion) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ def test_reads_the_prefixed_text_encoder_of_published_folders(
     prefixed = {f"text_model.{name}": w for name, w in plain.items()}
     prefixed["text_model.embeddings.position_ids"] = torch.arange(12)[None]
     save_file(prefixed, file, metadata={"format": "pt"})
-    loaded = StableDiffusion(str(copy)).text_encoder
+    loaded = StableDiffusion.from_pretrained(str(copy)).text_encoder
     for name, parameter in head.text_encoder.named_parameters():
         assert torch.equal(parameter, loaded.get_parameter(name))
 
@@ -50,21 +50,21 @@ def test_missing_folder_and_missing_part_are_named_in_one_line(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UserError, match="neither a folder nor a hub id"):
-        StableDiffusion(str(tmp_path / "nowhere"))
+        StableDiffusion.from_pretrained(str(tmp_path / "nowhere"))
     copy = Path(shutil.copytree(folder, tmp_path / "sd"))
     shutil.rmtree(copy / "unet")
     shutil.rmtree(copy / "scheduler")
     with pytest.raises(UserError, match="lacks unet/, scheduler/"):
-        StableDiffusion(str(copy))
+        StableDiffusion.from_pretrained(str(copy))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(
         UserError, match="cannot load vae of Stable Diffusion 'someone/absent'"
     ) as caught:
-        StableDiffusion("someone/absent")
+        StableDiffusion.from_pretrained("someone/absent")
     assert "\n" not in str(caught.value)
 
 
-def test_broken_and_incomplete_weights_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_broken_and_incomplete_weights_are_rejected(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "sd"))
     for part, file in (
         ("unet", "unet/diffusion_pytorch_model.safetensors"),
@@ -75,19 +75,19 @@ def test_broken_and_incomplete_weights_are_refused(folder: Path, tmp_path: Path)
         del fewer[max(whole)]
         save_file(fewer, copy / file, metadata={"format": "pt"})
         with pytest.raises(UserError, match=f"weights of {part} .* lack 1 tensors"):
-            StableDiffusion(str(copy))
+            StableDiffusion.from_pretrained(str(copy))
         (copy / file).write_bytes(b"not weights")
         with pytest.raises(UserError, match=f"cannot load {part}") as caught:
-            StableDiffusion(str(copy))
+            StableDiffusion.from_pretrained(str(copy))
         assert "\n" not in str(caught.value)
         save_file(whole, copy / file, metadata={"format": "pt"})
-    StableDiffusion(str(copy))
+    StableDiffusion.from_pretrained(str(copy))
     (copy / "tokenizer/vocab.json").unlink()
     with pytest.raises(UserError, match="cannot load tokenizer"):
-        StableDiffusion(str(copy))
+        StableDiffusion.from_pretrained(str(copy))
     (copy / "tokenizer/merges.txt").unlink()
     with pytest.raises(UserError, match=r"lacks vocab\.json"):
-        StableDiffusion(str(copy))
+        StableDiffusion.from_pretrained(str(copy))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_broken_and_incomplete_weights_are_refused(folder: Path, tmp_path: Path)
         ("unet/config.json", "in_channels", 9, "in_channels 9"),
     ],
 )
-def test_parts_that_do_not_fit_are_refused(
+def test_parts_that_do_not_fit_are_rejected(
     head: StableDiffusion, folder: Path, part: str, key: str, value: object, message: str
 ) -> None:
     def config(name: str) -> dict:
@@ -148,7 +148,7 @@ def test_published_size_is_built_without_memory() -> None:
 
 
 def test_frozen_weights_never_get_a_gradient_and_never_move(folder: Path) -> None:
-    holder = Holder(StableDiffusion(str(folder)))
+    holder = Holder(StableDiffusion.from_pretrained(str(folder)))
     before = {name: p.clone() for name, p in holder.head.named_parameters()}
     holder.train()
     assert not any(module.training for module in holder.head.modules())
@@ -165,10 +165,10 @@ def test_frozen_weights_never_get_a_gradient_and_never_move(folder: Path) -> Non
 
 
 def test_checkpoint_holds_no_frozen_weight_and_loads_strictly(folder: Path) -> None:
-    holder = Holder(StableDiffusion(str(folder)))
+    holder = Holder(StableDiffusion.from_pretrained(str(folder)))
     state = holder.state_dict()
     assert set(state) == {"mapper.weight", "mapper.bias"}
-    other = Holder(StableDiffusion(str(folder)))
+    other = Holder(StableDiffusion.from_pretrained(str(folder)))
     before = {name: p.clone() for name, p in other.head.named_parameters()}
     other.load_state_dict(state, strict=True)
     assert torch.equal(other.mapper.weight, holder.mapper.weight)
@@ -180,7 +180,7 @@ def test_checkpoint_holds_no_frozen_weight_and_loads_strictly(folder: Path) -> N
 
 
 def test_half_precision_weights_return_float32(folder: Path) -> None:
-    head = StableDiffusion(str(folder), dtype="bfloat16")
+    head = StableDiffusion.from_pretrained(str(folder), dtype="bfloat16")
     assert {p.dtype for p in head.parameters()} == {torch.bfloat16}
     latents = head.encode(torch.zeros(1, 3, 8, 8))
     prediction = head.predict(latents, torch.tensor(3), head.condition(torch.zeros(1, 16), "*"))
@@ -188,16 +188,16 @@ def test_half_precision_weights_return_float32(folder: Path) -> None:
 
 
 def test_half_precision_weights_need_no_autocast(folder: Path) -> None:
-    head = StableDiffusion(str(folder), dtype="bfloat16")
-    seen: list[torch.dtype] = []
+    head = StableDiffusion.from_pretrained(str(folder), dtype="bfloat16")
+    dtypes: list[torch.dtype] = []
     for part in (head.unet, head.vae.encoder, head.vae.decoder):
         norm = part.mid_block.resnets[0].norm1
-        norm.register_forward_hook(lambda _module, _inputs, output: seen.append(output.dtype))
+        norm.register_forward_hook(lambda _module, _inputs, output: dtypes.append(output.dtype))
     with torch.autocast("cpu", torch.bfloat16):
         latents = head.encode(torch.zeros(1, 3, 8, 8))
         head.predict(latents, torch.tensor(3), head.condition(torch.zeros(1, 16), "*"))
         head.decode(latents)
-    assert seen == [torch.bfloat16] * 3
+    assert dtypes == [torch.bfloat16] * 3
 
 
 def test_encode_scales_and_shifts_the_mode_whatever_the_chunk(
@@ -207,7 +207,7 @@ def test_encode_scales_and_shifts_the_mode_whatever_the_chunk(
     moments = head.vae.quant_conv(head.vae.encoder(image)).detach()
     mean = moments[:, :4].numpy()
     whole = head.decode(head.encode(image))
-    monkeypatch.setattr(stable_diffusion, "AT_ONCE", 2)
+    monkeypatch.setattr(stable_diffusion, "VAE_BATCH_SIZE", 2)
     torch.testing.assert_close(head.encode(image).numpy(), mean * 0.7)
     torch.testing.assert_close(head.decode(head.encode(image)), whole)
     head.vae.register_to_config(shift_factor=0.3)

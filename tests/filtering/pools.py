@@ -1,4 +1,4 @@
-"""Small pools with a known structure."""
+"""Small pools of candidates with a known structure."""
 
 import torch
 
@@ -8,7 +8,7 @@ from uniemo.filtering import Candidates, Reference
 def clustered_pool(
     seed: int = 0, n: int = 60, n_real: int = 60, n_emotions: int = 2, width: int = 6
 ) -> tuple[Candidates, Reference]:
-    """Modes per emotion, some exact copies, some near copies, some wrong emotions."""
+    """Return modes per emotion, with some exact copies, near copies and wrong emotions."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> torch.Tensor:

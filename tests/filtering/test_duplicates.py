@@ -1,4 +1,4 @@
-"""Near copies: the screen loses none, the threshold means what it says."""
+"""Near copies: the screen misses none; the calibrated threshold has the requested rate."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def test_screened_search_equals_brute_force() -> None:
     assert near_copies(images, others, 0.95).equal(expected)
     suspects = _screen(images, others, 0.95)
     assert suspects[expected].all()
-    assert suspects.sum() < len(images)  # it does screen
+    assert suspects.sum() < len(images)  # some are excluded
 
 
 def test_nothing_is_a_copy_of_nothing() -> None:
@@ -36,7 +36,7 @@ def test_copy_graph_is_the_thresholded_gram_matrix() -> None:
     assert (graph != expected).float().mean() < 1e-5
 
 
-def test_fresh_real_images_are_refused_at_the_chosen_rate() -> None:
+def test_new_real_images_are_copies_at_the_requested_rate() -> None:
     generator = torch.Generator().manual_seed(0)
     real, fresh = (unit(torch.randn(3000, 8, generator=generator) + 3) for _ in range(2))
     threshold = calibrate_duplicate_threshold(real, quantile=0.9)
@@ -44,7 +44,7 @@ def test_fresh_real_images_are_refused_at_the_chosen_rate() -> None:
     assert near_copies(fresh, real, threshold).float().mean().item() == pytest.approx(0.1, abs=0.03)
 
 
-def test_an_exact_copy_counts_even_if_the_real_images_repeat() -> None:
+def test_an_exact_copy_is_found_even_if_real_images_are_duplicated() -> None:
     real = unit(torch.randn(10, 8, generator=torch.Generator().manual_seed(0))).repeat(2, 1)
     threshold = calibrate_duplicate_threshold(real)
     assert near_copies(real, real, threshold).all()

@@ -1,4 +1,6 @@
-"""The verifier's calibration against SciPy, and the two verdicts."""
+"""Calibration of the verifier, and the fidelity scores."""
+
+import math
 
 import numpy as np
 import pytest
@@ -24,6 +26,20 @@ def test_temperature_minimises_the_cross_entropy() -> None:
     assert temperature == pytest.approx(best.x, rel=1e-4)
     assert temperature == pytest.approx(2.5, rel=0.2)
     assert calibrate_temperature(4 * logits, labels) == pytest.approx(4 * temperature, rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_temperature_is_the_root_that_bisection_finds(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(120) % 8
+    logits = torch.randn(120, 8, generator=generator) + (1 + seed) * torch.eye(8)[labels]
+    z = logits.double() - logits.double().gather(1, labels[:, None])
+    low, high = -math.log(TEMPERATURE_RANGE[1]), -math.log(TEMPERATURE_RANGE[0])
+    for _ in range(50):
+        middle = (low + high) / 2
+        rises = (torch.softmax(z * math.exp(middle), 1) * z).sum(1).mean() >= 0
+        low, high = (low, middle) if rises else (middle, high)
+    assert calibrate_temperature(logits, labels) == pytest.approx(math.exp(-low), rel=1e-12)
 
 
 def test_temperature_stays_in_range_where_the_optimum_is_infinite() -> None:

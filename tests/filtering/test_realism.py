@@ -1,4 +1,4 @@
-"""k-NN balls against brute force."""
+"""k-NN balls, compared with brute force."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_repeated_real_images_have_a_ball_of_their_own_place_only() -> None:
     assert inside.tolist() == [True, False]
 
 
-def test_few_real_images_use_all_neighbours_and_one_is_refused() -> None:
+def test_few_real_images_use_all_neighbours_and_one_is_rejected() -> None:
     real = _features(0, 3)
     expected = torch.tensor(cdist(real, real).max(1))
     torch.testing.assert_close(ball_radii(real, 5).double(), expected, atol=1e-4, rtol=0)

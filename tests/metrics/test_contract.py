@@ -1,4 +1,4 @@
-"""What every metric of ours owes: streaming, processes, reset, forward, checkpoints, no data."""
+"""What every metric must do: streaming, processes, reset, forward, checkpoints, no data, CUDA."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -53,12 +53,12 @@ def images() -> dict[str, Tensor]:
 
 
 def takes(*names: str) -> Callable[[Rows], list[Call]]:
-    """Return the calls of ``update`` that show some images to a metric of one kind of images."""
+    """Return a function from rows to calls of ``update``, for a metric of one kind of images."""
     return lambda rows: [{name: images()[name][rows] for name in names}]
 
 
 def takes_both(*names: str) -> Callable[[Rows], list[Call]]:
-    """Return the calls of ``update`` for a metric of real against generated images."""
+    """Return the same for a metric that compares generated with real images."""
 
     def calls(rows: Rows) -> list[Call]:
         data = images()
@@ -86,7 +86,7 @@ CASES: dict[str, tuple[Callable[[], Metric], Callable[[Rows], list[Call]]]] = {
     "kid": (lambda: KernelDistance(WIDTH, "noise"), takes_both("features")),
 }
 
-# Which images each of two processes sees, batch by batch. Uneven batches, uneven numbers of them.
+# The images of each of two processes, batch by batch: batches differ in size and number.
 ORDER = torch.randperm(N_IMAGES, generator=torch.Generator().manual_seed(5))
 SPLITS = {
     "uneven": [list(ORDER[:111].split(31)), list(ORDER[111:].split(40))],
@@ -97,7 +97,7 @@ quiet = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
 def fed(case: str, batches: list[Rows]) -> Metric:
-    """Return a metric that has seen some batches."""
+    """Return a metric updated with some batches."""
     make, calls = CASES[case]
     metric = make()
     for rows in batches:
@@ -188,7 +188,7 @@ def test_forward_returns_the_batch_and_keeps_the_whole(case: str) -> None:
 
 @quiet
 @pytest.mark.parametrize("case", CASES)
-def test_a_checkpoint_goes_on_where_it_stopped(case: str, tmp_path: Path) -> None:
+def test_a_restored_metric_continues(case: str, tmp_path: Path) -> None:
     first, second = torch.arange(90), torch.arange(90, N_IMAGES)
     torch.save(fed(case, [first]).state_dict(), tmp_path / "metric.pt")
     metric = CASES[case][0]()
@@ -223,16 +223,19 @@ def test_values_are_float64(case: str) -> None:
 
 
 @quiet
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("case", CASES)
-def test_the_gpu_agrees_with_the_cpu(case: str) -> None:
+def test_the_gpu_agrees_with_the_cpu(case: str, gpu: torch.device) -> None:
     make, calls = CASES[case]
-    metric = make().to("cuda")
-    for call in calls(torch.arange(N_IMAGES)):
-        moved = {name: v.cuda() if isinstance(v, Tensor) else v for name, v in call.items()}
-        metric.update(**moved)
+    metric = make().to(gpu)
+    for rows in torch.arange(N_IMAGES).split(70):
+        for call in calls(rows):
+            moved = {name: v.to(gpu) if isinstance(v, Tensor) else v for name, v in call.items()}
+            metric.update(**moved)
+    found = flat(metric.compute())
+    assert found.device.type == gpu.type
     expected = flat(fed(case, [torch.arange(N_IMAGES)]).compute())
-    torch.testing.assert_close(flat(metric.compute()).cpu(), expected, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(found.cpu(), expected, rtol=1e-6, atol=1e-8)
 
 
 def test_a_wrong_width_is_named() -> None:

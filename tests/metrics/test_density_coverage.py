@@ -1,4 +1,4 @@
-"""Density, coverage, precision and recall against loops over all distances."""
+"""Density, coverage, precision and recall, compared with loops over all distances."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def scores(real: Tensor, generated: Tensor, emotions: tuple[Tensor, Tensor], k: 
     return metric.compute()
 
 
-def test_scores_are_brute_force_pooled_and_per_emotion(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_equal_brute_force_pooled_and_per_emotion(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(density_coverage, "CHUNK", 7)
     generator = torch.Generator().manual_seed(0)
     real = torch.randn(60, 3, generator=generator)
@@ -62,7 +62,7 @@ def test_scores_are_brute_force_pooled_and_per_emotion(monkeypatch: pytest.Monke
     assert all(value[f"{name}_per_emotion"][3:].isnan().all() for name in NAMES)
 
 
-def test_real_against_real_is_whole_and_far_noise_is_nothing() -> None:
+def test_real_against_real_is_1_and_distant_noise_is_0() -> None:
     real = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
     emotion = torch.zeros(50, dtype=torch.long)
     same = scores(real, real, (emotion, emotion))

@@ -1,4 +1,4 @@
-"""The precision of a trainer that is told none."""
+"""Default precision of a trainer."""
 
 import pytest
 import torch
@@ -15,9 +15,15 @@ def test_bfloat16_is_taken_where_the_processor_has_it(native, expected, monkeypa
     assert native_precision("cpu") == expected
 
 
-def test_an_old_pytorch_does_not_know_the_processor(monkeypatch):
+def test_an_old_pytorch_reports_no_capabilities(monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert native_precision("cpu") == "32-true"
+
+
+@pytest.mark.gpu
+def test_bfloat16_is_taken_on_gpus_of_ampere_and_later(gpu):
+    ampere = torch.cuda.get_device_capability(gpu) >= (8, 0)
+    assert native_precision("gpu") == ("bf16-mixed" if ampere else "32-true")
 
 
 @pytest.mark.parametrize("given", [None, "32-true", "bf16-mixed"])

@@ -1,4 +1,4 @@
-"""Pseudo-word to noise-prediction loss or images: the frozen latent-diffusion head."""
+"""The frozen latent-diffusion head: pseudo-word to noise-prediction loss or images."""
 
 from uniemo.diffusion.latents import LatentCache, latent_fingerprint
 from uniemo.diffusion.losses import NoiseDraw, draw_noise, in_chunks, noise_prediction_loss

@@ -1,13 +1,13 @@
-"""A cache on disk of the latents of every training picture and of its mirror image.
+"""A disk cache of the latents of every training image and of its mirror image (extension).
 
-The VAE is frozen, so its work is done once, not at every step. The mirror of a latent is not the
-latent of the mirror, so both are encoded. Ours; the public code encodes at every step.
+The VAE is frozen, so each image is encoded once instead of at every step, as the public code does.
+The mirror image of a latent is not the latent of the mirror image, so both are encoded.
 
-Legend: N pictures of the split, B of a batch, c, h latent channels and side, H side of a picture.
+Legend: N images of the split, B of a batch, c latent channels, h side length of a latent, H of an
+image.
 """
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -17,17 +17,17 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from uniemo.errors import UserError
+from uniemo.utils.files import atomic_path
 from uniemo.utils.fingerprints import fingerprint
 
 
 def latent_fingerprint(vae: AutoencoderKL, image_size: int, dataset: str) -> str:
-    """Name a set of latents by all that determines it.
+    """Hash everything that determines a set of latents.
 
     Args:
-        vae: The encoder; its configuration and every weight count.
+        vae: The encoder; its configuration and all its weights enter the hash.
         image_size: H in pixels.
-        dataset: What names the pictures, their order and their crop, for instance a data set's own
-            fingerprint.
+        dataset: Fingerprint of the images, their order and their crop.
 
     Returns:
         32 hexadecimal digits.
@@ -37,32 +37,32 @@ def latent_fingerprint(vae: AutoencoderKL, image_size: int, dataset: str) -> str
 
 
 class LatentCache:
-    """Latents [N, 2, c, h, h] as one memory-mapped float16 file; 6 GB at paper scale.
+    """Latents [N, 2, c, h, h] in one memory-mapped float16 file; 6 GB at paper scale.
 
-    A folder named by the fingerprint holds ``latents.npy`` and ``encoded.npy``, one byte per
-    picture that is set once its latents are safely on disk: a run that was interrupted goes on
-    where it stopped, and the cache is complete when every byte is set. Several processes may open
-    and fill it at once, as long as they encode different pictures (:meth:`missing_rows`).
+    A folder named after the fingerprint holds ``latents.npy`` and ``encoded.npy``, one byte per
+    image that is set after its latents are written: an interrupted run continues where it stopped,
+    and the cache is complete when every byte is set. Several processes may open and fill it at
+    once, if they encode different images (:meth:`missing_rows`).
 
     Args:
-        folder: Where caches lie; this one becomes a subfolder.
-        fingerprint: See :func:`latent_fingerprint`.
-        n_pictures: N.
+        folder: Folder of all caches; this one becomes a subfolder.
+        fingerprint: Name of the subfolder, from :func:`latent_fingerprint`.
+        n_images: N.
         latent_shape: (c, h, h).
 
     Raises:
-        UserError: If the disk has no room, or the folder holds a cache of another shape.
+        UserError: If the disk has no room, or the subfolder holds a cache of another shape.
     """
 
     def __init__(
         self,
         folder: Path,
         fingerprint: str,
-        n_pictures: int,
+        n_images: int,
         latent_shape: tuple[int, int, int],
     ) -> None:
         self.path = folder / fingerprint
-        shape = (n_pictures, 2, *latent_shape)
+        shape = (n_images, 2, *latent_shape)
         if not self.path.is_dir():
             _create(self.path, shape)
         self._latents = np.load(self.path / "latents.npy", mmap_mode="r+")
@@ -74,18 +74,21 @@ class LatentCache:
 
     @property
     def complete(self) -> bool:
-        """Whether every picture is encoded."""
+        """Whether every image is encoded."""
         return bool(self._encoded.all())
 
     def missing_rows(self, rank: int = 0, world_size: int = 1) -> list[int]:
-        """List the pictures that one of several processes has still to encode.
+        """List the images that this process has still to encode.
 
-        Rows are dealt out by number, not by what is missing, so processes that ask at different
-        moments never get the same row.
+        A row belongs to the process ``row % world_size``, whatever is missing, so processes that
+        ask at different times never get the same row.
 
         Args:
-            rank: Number of this process.
+            rank: Rank of this process.
             world_size: Number of processes.
+
+        Returns:
+            Row numbers in ascending order.
         """
         rows = np.arange(rank, len(self._encoded), world_size)
         return rows[self._encoded[rows] == 0].tolist()
@@ -96,26 +99,26 @@ class LatentCache:
         batches: Iterable[tuple[Tensor, Tensor]],
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Encode pictures and their mirror images and keep the latents.
+        """Encode images and their mirror images and store the latents.
 
         Args:
-            encode: From pictures [B, 3, H, H] in [-1, 1] to scaled latents [B, c, h, h].
-            batches: Pairs of row numbers [B] and upright pictures [B, 3, H, H], best those of
-                :meth:`missing_rows`.
-            progress: Called after each batch with the number of pictures encoded in this call.
+            encode: Function from images [B, 3, H, H] in [-1, 1] to scaled latents [B, c, h, h].
+            batches: Pairs of row numbers [B] long, normally those of :meth:`missing_rows`, and the
+                images themselves [B, 3, H, H], not mirrored.
+            progress: Called after each batch with the number of images encoded so far in this call.
 
         Raises:
-            ValueError: If a latent does not fit into float16.
+            ValueError: If a latent is not finite in float16.
         """
         done = 0
         for index, image in batches:
             latents = encode(torch.cat([image, image.flip(-1)])).float().cpu()  # [2 B, c, h, h]
             pair = torch.stack(latents.chunk(2), dim=1).half()  # [B, 2, c, h, h]
             if not pair.isfinite().all():
-                raise ValueError("a latent is infinite or not a number in float16; check the VAE")
+                raise ValueError("a latent is infinite or NaN in float16; check the VAE")
             rows = index.cpu().numpy()
             self._latents[rows] = pair.numpy()
-            self._latents.flush()  # first the latents, then the mark that they are there
+            self._latents.flush()  # before the mark that they are written
             self._encoded[rows] = 1
             self._encoded.flush()
             done += len(rows)
@@ -127,13 +130,13 @@ class LatentCache:
 
         Args:
             index: Row numbers [B] long.
-            flipped: Whether the mirror image is meant [B] bool.
+            flipped: Whether to return the latent of the mirror image, [B] bool.
 
         Returns:
             Latents [B, c, h, h] float32 on the device of ``index``.
 
         Raises:
-            ValueError: If one of them was never encoded.
+            ValueError: If an image is not yet encoded.
         """
         rows = index.cpu().numpy()
         if not self._encoded[rows].all():
@@ -143,22 +146,24 @@ class LatentCache:
 
 
 def _create(path: Path, shape: tuple[int, ...]) -> None:
-    """Create an empty cache, whole or not at all, also when several processes try."""
+    """Create an empty cache; of several processes that try at once, one does.
+
+    Raises:
+        UserError: If the disk has no room.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     needed, free = 2 * int(np.prod(shape)), shutil.disk_usage(path.parent).free
-    if needed > free:  # a full disk would kill the process when it writes to the memory map
+    if needed > free:  # writing to a memory map on a full disk kills the process
         raise UserError(
             f"latent cache {path} needs {needed / 1e9:.1f} GB but {free / 1e9:.1f} GB are free; "
             "make room or choose another folder"
         )
-    draft = Path(tempfile.mkdtemp(prefix=f"{path.name}.", dir=path.parent))
+    arrays = {"latents": (np.float16, shape), "encoded": (np.uint8, shape[:1])}
     try:
-        for name, dtype, size in (("latents", np.float16, shape), ("encoded", np.uint8, shape[:1])):
-            np.lib.format.open_memmap(draft / f"{name}.npy", mode="w+", dtype=dtype, shape=size)
-        draft.chmod(0o755)
-        draft.rename(path)
+        with atomic_path(path) as part:
+            part.mkdir()
+            for name, (dtype, size) in arrays.items():
+                np.lib.format.open_memmap(part / f"{name}.npy", mode="w+", dtype=dtype, shape=size)
     except OSError:
-        if not path.is_dir():  # another process was first, or something is really wrong
+        if not path.is_dir():  # else another process was first
             raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

@@ -1,13 +1,16 @@
-"""L(theta), the noise-prediction loss (METHOD, "Understanding guides generation").
+"""The noise-prediction loss L(theta) (docs/method.md, "Noise-prediction loss").
 
-With alpha-bar of the head's noise schedule, x a scaled latent and e Gaussian noise:
+With alpha-bar of the noise schedule, a scaled latent x and Gaussian noise e:
 
     noisy = sqrt(alpha-bar_t) x + sqrt(1 - alpha-bar_t) e
     L(theta) = mean of (prediction - target)^2
     target = e                                               for prediction_type "epsilon"
     target = sqrt(alpha-bar_t) e - sqrt(1 - alpha-bar_t) x   for prediction_type "v_prediction"
 
-Legend: B images, c, h latent channels and side, T tokens of a prompt, W width of the text encoder.
+Sources: Ho et al. (NeurIPS 2020); velocity: Salimans and Ho (ICLR 2022).
+
+Legend: B images, b of a chunk, c latent channels, h side length of a latent, T tokens of a prompt,
+W width of the text encoder.
 """
 
 from collections.abc import Callable
@@ -21,7 +24,7 @@ from uniemo.diffusion.stable_diffusion import StableDiffusion
 
 
 class NoiseDraw(NamedTuple):
-    """What is random in the loss."""
+    """The random numbers of the loss."""
 
     noise: Tensor  # [B, c, h, h] float32, standard normal
     timestep: Tensor  # [B] long in [0, steps of the noise schedule)
@@ -30,16 +33,19 @@ class NoiseDraw(NamedTuple):
 def draw_noise(
     head: StableDiffusion, latents: Tensor, index: Tensor, seed: int, epoch: int
 ) -> NoiseDraw:
-    """Draw each image's noise and timestep from (seed, epoch, row) alone.
+    """Draw each image's noise and timestep as a function of (seed, epoch, row) alone (extension).
 
-    So a picture's loss does not depend on the batch it is in, nor on the number of processes.
+    An image's loss then depends neither on its batch nor on the number of processes.
 
     Args:
-        head: Owner of the noise schedule.
-        latents: [B, c, h, h], what the noise is for; the draw lies on their device.
-        index: Row of each picture in its split [B] long.
+        head: Stable Diffusion, for its noise schedule.
+        latents: Scaled latents [B, c, h, h]; their shape and device are those of the noise.
+        index: Row of each image in its split [B] long.
         seed: Seed of the run.
         epoch: Number of the epoch; -1 for validation.
+
+    Returns:
+        Noise and timesteps on the device of the latents, drawn on the CPU.
     """
     steps = head.scheduler.config.num_train_timesteps
     noise, timestep = [], []
@@ -56,16 +62,17 @@ def draw_noise(
 def noise_prediction_loss(
     head: StableDiffusion, latents: Tensor, conditioning: Tensor, draw: NoiseDraw
 ) -> Tensor:
-    """Compute each image's noise-prediction error; L(theta) is its mean over the batch.
+    """Compute the noise-prediction loss of each image; L(theta) is the mean over the batch.
 
     Args:
-        head: Frozen Stable Diffusion; its scheduler's config says what the U-Net predicts.
+        head: Frozen Stable Diffusion; its scheduler's ``prediction_type`` sets the target.
         latents: Scaled latents [B, c, h, h] float32.
         conditioning: Hidden states of the prompts [B, T, W].
         draw: Noise and timesteps.
 
     Returns:
-        Mean squared error of each image [B] float32.
+        Mean squared error of each image [B] float32, differentiable with respect to the
+        conditioning.
     """
     noisy = head.scheduler.add_noise(latents, draw.noise, draw.timestep)  # [B, c, h, h]
     if head.scheduler.config.prediction_type == "v_prediction":
@@ -77,17 +84,17 @@ def noise_prediction_loss(
 
 
 def in_chunks(losses: Callable[[Tensor, slice], Tensor], words: Tensor, size: int) -> Tensor:
-    """Compute losses of images a few at a time, their gradients at once (ours).
+    """Compute losses chunk by chunk, each with its gradient, to save memory (extension).
 
-    The head is frozen, so all that a backward pass wants of it is the words' gradient. With that
-    taken along with the loss, activations live for ``size`` images alone, and no step is computed
-    twice. The result is differentiable once.
+    The head is frozen, so the backward pass needs only the gradient with respect to the words. It
+    is computed together with the loss, so activations of one chunk are in memory at a time and
+    nothing is computed twice. The result cannot be differentiated a second time.
 
     Args:
-        losses: From the words [b, W] of some images, and which images those are, to the loss of
-            each [b], which must depend on its own word alone.
+        losses: Function from the words of a chunk [b, W] and its slice of the batch to the loss of
+            each image [b]; each loss may depend on the image's own word only.
         words: Words of all images [B, W].
-        size: Images at a time.
+        size: Images per chunk.
 
     Returns:
         The loss of each image [B].
@@ -104,18 +111,18 @@ class _InChunks(torch.autograd.Function):
     def forward(
         ctx: Any, words: Tensor, losses: Callable[[Tensor, slice], Tensor], size: int
     ) -> Tensor:
-        wanted = ctx.needs_input_grad[0]
+        needs_gradient = ctx.needs_input_grad[0]
         values: list[Tensor] = []
         gradients: list[Tensor] = []
         for start in range(0, len(words), size):
             part = slice(start, start + size)
-            own = words[part].detach().requires_grad_(wanted)
-            with torch.set_grad_enabled(wanted):
+            own = words[part].detach().requires_grad_(needs_gradient)
+            with torch.set_grad_enabled(needs_gradient):
                 value = losses(own, part)  # [b]
-                if wanted:
+                if needs_gradient:
                     gradients += torch.autograd.grad(value.sum(), own)
             values.append(value.detach())
-        if wanted:
+        if needs_gradient:
             ctx.save_for_backward(torch.cat(gradients))  # [B, W]
         return torch.cat(values)
 

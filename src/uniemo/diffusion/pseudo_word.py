@@ -1,9 +1,11 @@
-"""Prompts for the frozen text encoder, with one word given as an embedding instead of text.
+"""Prompts for the frozen text encoder in which one word is given as an embedding instead of text.
 
-Source: METHOD, "Understanding guides generation": the condition c is the embedding of one
-pseudo-word in the prompt. Plain autograd carries the gradient back to it.
+The condition c is the embedding of one pseudo-word in the prompt (docs/method.md, "Condition").
+Autograd computes its gradient; the public code needs a hook and a second backward pass instead
+(docs/method.md, "Defects of the public code").
 
-Legend: B images, T tokens of a padded prompt, W width of the text encoder.
+Legend: B images, T tokens of a padded prompt, W width of the text encoder, V tokens of its
+vocabulary, K names.
 """
 
 import threading
@@ -19,7 +21,7 @@ from uniemo.utils.names import readable
 
 
 class TokenizedPrompt(NamedTuple):
-    """A padded prompt: T token ids, and which of them stand for the pseudo-word."""
+    """A padded prompt: its T token ids, and which of them are pseudo-words."""
 
     ids: list[int]
     is_word: list[bool]
@@ -28,27 +30,27 @@ class TokenizedPrompt(NamedTuple):
 def encode_with_words(
     text_encoder: CLIPTextModel, ids: Tensor, is_word: Tensor, words: Tensor
 ) -> Tensor:
-    """Read tokens, with a word embedding of each image's own in the place of some of them.
+    """Encode prompts, some of whose token embeddings are replaced by an embedding per image.
 
     Args:
         text_encoder: CLIP text encoder.
-        ids: Token ids [B, T]; those in a word's place are not read.
-        is_word: Where the words stand [B, T] bool, any number of places in an image.
+        ids: Token ids [B, T]; those of replaced tokens have no effect.
+        is_word: Which tokens are replaced [B, T] bool; any number per image.
         words: Word embeddings [B, W], in the space of the text encoder's token embeddings.
 
     Returns:
-        Hidden states [B, T, W], after the final layer norm, differentiable with respect to the
+        Hidden states [B, T, W] after the final layer norm, differentiable with respect to the
         words.
     """
     caller = threading.get_ident()
 
     def replace_words(_module: nn.Module, _inputs: object, embedded: Tensor) -> Tensor:
-        if threading.get_ident() != caller:  # another thread's prompt passes the same module
+        if threading.get_ident() != caller:  # another thread uses the same module
             return embedded
         word = words.to(embedded)[:, None]  # [B, 1, W]
         return torch.where(is_word[..., None], word, embedded)  # [B, T, W]
 
-    # transformers' CLIPTextModel takes no embeddings, so they are replaced where they arise.
+    # transformers' CLIPTextModel accepts no embeddings, so a hook replaces them.
     hook = text_encoder.get_input_embeddings().register_forward_hook(replace_words)
     try:
         return text_encoder(ids).last_hidden_state  # [B, T, W]
@@ -57,16 +59,16 @@ def encode_with_words(
 
 
 class PromptEncoder:
-    """Turns prompts, with or without a pseudo-word, into the text encoder's hidden states.
+    """Encodes prompts, with or without a pseudo-word, to the text encoder's hidden states.
 
     Args:
         text_encoder: Frozen CLIP text encoder.
-        tokenizer: Its tokenizer; without one no prompt can be read.
-        placeholder: Text that stands for the pseudo-word. It is cut out before the tokenizer sees
-            the prompt, so it need not be a token, and ``"*"`` is found in ``"*, at night"`` too.
+        tokenizer: Its tokenizer; without one no prompt can be encoded.
+        placeholder: Text that marks the pseudo-word in a prompt. Prompts are split there before
+            they are tokenised, so it need not be a token: ``"*"`` is found in ``"*, at night"``.
 
     Raises:
-        UserError: If the placeholder is empty, or the tokenizer knows more tokens than the encoder.
+        UserError: If the placeholder is empty, or the tokenizer has more tokens than the encoder.
     """
 
     def __init__(
@@ -86,28 +88,38 @@ class PromptEncoder:
         self._tokenized: dict[str, TokenizedPrompt] = {}
 
     def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Read B plain prompts; a placeholder in them is ordinary text.
+        """Encode B plain prompts, in which a placeholder is ordinary text.
 
         Returns:
-            Hidden states [B, T, W], after the final layer norm, as the U-Net expects them.
+            Hidden states [B, T, W] after the final layer norm, as the U-Net expects them.
 
         Raises:
             UserError: If a prompt is too long.
+            ValueError: If there is no tokenizer.
         """
         ids = torch.tensor([self._pad([self._tokens(p)], p).ids for p in prompts])  # [B, T]
         return self.text_encoder(ids.to(self.text_encoder.device)).last_hidden_state
 
     def word_statistics(self) -> tuple[Tensor, Tensor]:
-        """Return where real words lie: the token embeddings' mean [W] and deviation about it."""
+        """Return mean and spread of the token embeddings of real words.
+
+        Returns:
+            Their mean [W] and the root mean square deviation from it over all coordinates, a
+            scalar; both float32.
+        """
         embedding: Any = self.text_encoder.get_input_embeddings()
         table: Tensor = embedding.weight.detach().double()  # [V, W], V tokens
         mean = table.mean(dim=0)
         return mean.float(), (table - mean).square().mean().sqrt().float()
 
     def embed_names(self, names: Sequence[str]) -> Tensor:
-        """Return the mean token embedding of each of K names: [K, W], without gradient.
+        """Return the mean token embedding of each name, [K, W] without gradient.
 
-        Names are read as CLIP's text tower reads them: in lower case, ``_`` and ``/`` as spaces.
+        Args:
+            names: K names, in EmoSet's spelling (:func:`uniemo.utils.names.readable`).
+
+        Raises:
+            ValueError: If there is no tokenizer.
         """
         embedding: Any = self.text_encoder.get_input_embeddings()
         table: Tensor = embedding.weight.detach()
@@ -116,7 +128,7 @@ class PromptEncoder:
         return torch.stack([table[ids].mean(dim=0) for ids in tokens])  # [K, W]
 
     def inject(self, words: Tensor, prompt: str | Sequence[str]) -> Tensor:
-        """Read prompts in which the placeholder of image i means ``words[i]``.
+        """Encode prompts in which ``words[i]`` stands at the placeholder of prompt i.
 
         Args:
             words: Word embeddings [B, W], in the space of the text encoder's token embeddings.
@@ -126,14 +138,14 @@ class PromptEncoder:
             Hidden states [B, T, W], differentiable with respect to the words.
 
         Raises:
-            ValueError: If the number of words and prompts or the width differ.
-            UserError: If a prompt does not hold the placeholder or is too long.
+            ValueError: If the shape of the words does not fit the prompts or the text encoder.
+            UserError: If a prompt lacks the placeholder or is too long.
         """
         prompts = [prompt] * len(words) if isinstance(prompt, str) else list(prompt)
         expected = (len(prompts), self.text_encoder.config.hidden_size)
         if words.shape != expected:
-            raise ValueError(f"words has shape {tuple(words.shape)}; {expected} is needed")
-        # Tensors are made anew each time: one cached under inference mode could not serve training.
+            raise ValueError(f"words has shape {tuple(words.shape)}, expected {expected}")
+        # Not cached as tensors: those made in inference mode cannot be used in training.
         tokenized = [self.tokenize(text) for text in prompts]
         device = self.text_encoder.device
         ids = torch.tensor([tokens.ids for tokens in tokenized], device=device)  # [B, T]
@@ -141,16 +153,17 @@ class PromptEncoder:
         return encode_with_words(self.text_encoder, ids, is_word, words)
 
     def tokenize(self, prompt: str) -> TokenizedPrompt:
-        """Tokenise a prompt once and remember it; every placeholder takes one token.
+        """Tokenise a prompt, with one token per placeholder; the result is cached.
 
         Raises:
-            UserError: If the prompt does not hold the placeholder or is too long.
+            UserError: If the prompt lacks the placeholder or is too long.
+            ValueError: If there is no tokenizer.
         """
         if prompt not in self._tokenized:
             pieces = prompt.split(self.placeholder)
             if len(pieces) == 1:
                 raise UserError(
-                    f"prompt {prompt!r} does not hold the placeholder {self.placeholder!r}; "
+                    f"prompt {prompt!r} lacks the placeholder {self.placeholder!r}; "
                     f"write for instance 'a {self.placeholder}'"
                 )
             self._tokenized[prompt] = self._pad([self._tokens(piece) for piece in pieces], prompt)
@@ -162,11 +175,10 @@ class PromptEncoder:
         return self.tokenizer(text, add_special_tokens=False).input_ids
 
     def _pad(self, pieces: list[list[int]], prompt: str) -> TokenizedPrompt:
-        """Join pieces by a stand-in for the pseudo-word, and frame and pad them to T tokens."""
+        """Join pieces by a token per pseudo-word, add start and end tokens and pad to T."""
         assert self.tokenizer is not None
         length = self.text_encoder.config.max_position_embeddings
-        # The stand-in's own embedding is never read, so any id that exists will do.
-        stand_in = 0
+        stand_in = 0  # any valid id: its embedding is replaced
         ids, is_word = [self.tokenizer.bos_token_id, *pieces[0]], [False] * (1 + len(pieces[0]))
         for piece in pieces[1:]:
             ids += [stand_in, *piece]

@@ -1,10 +1,10 @@
-"""Images from conditions, by classifier-free guidance, each image from its own generator.
+"""Sampling of images with classifier-free guidance (docs/method.md, "Sampling").
 
-Source: METHOD, "Understanding guides generation" (50 UniPC steps, guidance 7.5). Because an image's
-noise comes from a generator of its own, image k does not depend on the batch it is made in.
+Every image has a random generator of its own (extension), so it does not depend on the batch in
+which it is sampled.
 
-Legend: N images, c, h latent channels and side, H side of a picture, T tokens of a prompt, W width
-of the text encoder.
+Legend: N images, n of a batch, c latent channels, h side length of a latent, H of an image, T
+tokens of a prompt, W width of the text encoder.
 """
 
 import inspect
@@ -21,32 +21,33 @@ from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
 
 MAX_INDEX = 2**29
-"""Images per emotion that have distinct seeds: three bits of 32 tell the emotion."""
+"""Images per emotion with distinct seeds: of 32 bits, three hold the emotion."""
 
 
 @dataclass
 class SamplingConfig:
-    """How images are drawn and denoised."""
+    """Settings of sampling."""
 
     scheduler: str = "UniPCMultistepScheduler"
-    """Name of a diffusers scheduler; it takes over the Stable Diffusion's own noise schedule."""
+    """Class name of a diffusers scheduler; it uses the noise schedule of the Stable Diffusion."""
 
     num_inference_steps: int = 50
     """Denoising steps per image."""
 
     guidance_scale: float = 7.5
-    """Classifier-free guidance: higher is truer to the condition and less diverse. 1.0 switches it
-    off and halves the work."""
+    """Scale of classifier-free guidance. Higher values follow the condition more closely and are
+    less diverse; 1.0 disables guidance and halves the computation."""
 
     batch_size: int = 8
-    """Images denoised at once. Only speed and memory depend on it."""
+    """Images sampled at once. Lower it to save memory; the images stay the same."""
 
     draws: int = 1
-    """Features drawn from the emotion space for an image; those that the emotion head reads the
-    emotion from most surely are painted (ours; published: 1). More is truer and less diverse."""
+    """Features drawn from the emotion space per image, of which those with the highest probability
+    of the requested emotion are used (extension; published: 1). Higher values follow the emotion
+    more closely and are less diverse."""
 
     def __post_init__(self) -> None:
-        """Check the numbers.
+        """Check the values.
 
         Raises:
             UserError: If draws, steps or batch size are below 1.
@@ -57,15 +58,15 @@ class SamplingConfig:
 
 
 def image_generator(seed: int, emotion: int, index: int) -> torch.Generator:
-    """Make the generator of one image, a function of (seed, emotion, index) alone.
+    """Return the random generator of one image, a function of (seed, emotion, index) alone.
 
-    torch's CPU generator keeps only 32 bits of its seed, so a plain hash would give two images of a
-    large pool the same noise (at 94,000 images with probability 0.6). Instead the emotion (3 bits)
-    and the index (29 bits) are laid side by side and sent through a permutation of the 32-bit
-    numbers that depends on the seed: within one seed no two images can share a generator.
+    PyTorch's CPU generator uses only 32 bits of its seed, so a hash as seed would give two images
+    of a large set the same noise (with probability 0.6 among 94,000 images). Here emotion (3 bits)
+    and index (29 bits) form a 32-bit number, to which a permutation that depends on ``seed`` is
+    applied: for one seed, no two images share a generator.
 
     Args:
-        seed: Any non-negative seed.
+        seed: Seed of the run, 0 or more.
         emotion: Label index, 0 to 7.
         index: Number of the image within its emotion, below 2**29.
 
@@ -73,7 +74,7 @@ def image_generator(seed: int, emotion: int, index: int) -> torch.Generator:
         A generator on the CPU.
 
     Raises:
-        ValueError: If a number is out of range.
+        ValueError: If an argument is out of range.
     """
     if seed < 0:
         raise ValueError(f"seed is {seed}; it must not be negative")
@@ -88,7 +89,7 @@ def image_generator(seed: int, emotion: int, index: int) -> torch.Generator:
 
 
 def _mix(bits: int) -> int:
-    """Scramble a 32-bit number by a bijection (the finaliser of MurmurHash3, public domain)."""
+    """Permute the 32-bit numbers (the finaliser of MurmurHash3, public domain)."""
     bits = (bits ^ bits >> 16) * 0x85EBCA6B & 0xFFFFFFFF
     bits = (bits ^ bits >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
     return bits ^ bits >> 16
@@ -102,25 +103,26 @@ def sample(
     config: SamplingConfig,
     progress: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """Denoise one image for each condition.
+    """Sample one image per condition (Ho and Salimans, 2022; Zhao et al., NeurIPS 2023: UniPC).
 
     Args:
         head: Frozen Stable Diffusion.
-        conditioning: Hidden states of the prompts [N, T, W].
-        generators: N generators on the CPU, one for each image; each is advanced.
-        config: Scheduler, steps, guidance, batch size.
-        progress: Called after each batch with the number of images finished so far.
+        conditioning: Hidden states of the prompts [N, T, W], from ``head.condition``.
+        generators: N generators on the CPU, one per image, which this call advances; from
+            :func:`image_generator`.
+        config: Scheduler, steps, guidance scale and batch size; ``draws`` has no effect here.
+        progress: Called after each batch with the number of images sampled so far.
 
     Returns:
         Images [N, 3, H, H] float32 in [0, 1] on the head's device.
 
     Raises:
         ValueError: If the numbers of conditions and generators differ.
-        UserError: If the scheduler is not one for Stable Diffusion.
+        UserError: If the scheduler does not exist or does not fit Stable Diffusion.
     """
     if len(conditioning) != len(generators):
         raise ValueError(
-            f"{len(conditioning)} conditions need as many generators, not {len(generators)}"
+            f"got {len(generators)} generators for {len(conditioning)} conditions; give one each"
         )
     unconditional = None if config.guidance_scale == 1 else head.prompts.encode([""])  # [1, T, W]
     images = []
@@ -143,17 +145,17 @@ def _denoise(
 ) -> Tensor:
     """Denoise one batch [n, T, W] to images [n, 3, H, H]."""
     n = len(generators)
-    # 1. A fresh scheduler, because multistep ones remember the batch before.
+    # 1. A new scheduler per batch, because multistep schedulers have a state.
     scheduler = build_scheduler(head, config.scheduler)
     scheduler.set_timesteps(config.num_inference_steps, device=head.device)
-    draws = "generator" in inspect.signature(scheduler.step).parameters
-    extra = {"generator": generators} if draws else {}
+    accepts_generator = "generator" in inspect.signature(scheduler.step).parameters
+    extra = {"generator": generators} if accepts_generator else {}
 
-    # 2. Initial noise, drawn on the CPU in float32 whatever the device and format of the U-Net.
+    # 2. Initial noise, drawn on the CPU in float32, so that it is the same on every device.
     noise = [torch.randn(head.latent_shape, generator=generator) for generator in generators]
     latents = torch.stack(noise).to(head.device) * scheduler.init_noise_sigma  # [n, c, h, h]
 
-    # 3. With guidance each step runs the unconditional and the conditional half as one batch.
+    # 3. Denoising; with guidance, one batch holds the unconditional and the conditional half.
     if unconditional is not None:
         conditioning = torch.cat([unconditional.expand(n, -1, -1), conditioning.to(unconditional)])
     for timestep in scheduler.timesteps:
@@ -163,18 +165,22 @@ def _denoise(
         else:
             without, given = head.predict(torch.cat([scaled] * 2), timestep, conditioning).chunk(2)
             prediction = without + config.guidance_scale * (given - without)
-        with torch.autocast(head.device.type, enabled=False):  # half would round the corrections
+        with torch.autocast(head.device.type, enabled=False):  # corrections need float32
             latents = scheduler.step(prediction, timestep, latents, **extra).prev_sample
 
-    # 4. Back to pixels.
+    # 4. Decoding to pixels.
     return head.decode(latents)
 
 
 def build_scheduler(head: StableDiffusion, name: str) -> Any:
-    """Build a diffusers scheduler by its class name on the head's noise schedule.
+    """Build a diffusers scheduler with the noise schedule of a Stable Diffusion.
+
+    Args:
+        head: Stable Diffusion, for its scheduler configuration.
+        name: Class name, for instance ``"UniPCMultistepScheduler"``.
 
     Raises:
-        UserError: If it is no scheduler for Stable Diffusion.
+        UserError: If the scheduler does not exist or does not fit Stable Diffusion.
     """
     known = {scheduler.__name__: scheduler for scheduler in head.scheduler.compatibles}
     if name not in known:

@@ -1,9 +1,9 @@
-"""The frozen latent-diffusion head: the parts of a Stable-Diffusion folder, loaded by diffusers.
+"""The frozen latent-diffusion head: the models of a Stable Diffusion, loaded by diffusers.
 
-Source: METHOD, "Understanding guides generation". Gradients pass through the text encoder and the
-U-Net to the pseudo-word; no weight in here ever receives one.
+Gradients pass through the text encoder and the U-Net to the pseudo-word; no weight receives one
+(docs/method.md, "Noise-prediction loss").
 
-Legend: B images, c latent channels, H side of a picture, h side of its latent, T tokens of a
+Legend: B images, c latent channels, H side length of an image, h of its latent, T tokens of a
 prompt, W width of the text encoder.
 """
 
@@ -25,12 +25,12 @@ from uniemo.errors import UserError
 
 PARTS = ("vae", "unet", "text_encoder", "tokenizer", "scheduler")
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
-AT_ONCE = 8  # pictures through the VAE: of 512 pixels, its decoder's widest layer makes 2 GiB
-REMEDY = f"give a folder that holds {', '.join(f'{part}/' for part in PARTS)} or a hub id"
+VAE_BATCH_SIZE = 8  # at 512 pixels the widest layer of the VAE's decoder then takes 2 GiB
+REMEDY = f"give a folder with {', '.join(f'{part}/' for part in PARTS)} or a hub id"
 
 
 class Parts(NamedTuple):
-    """What a Stable-Diffusion folder holds, safety checker apart, which is never loaded."""
+    """The models and tools of a Stable Diffusion; its safety checker is never loaded."""
 
     vae: AutoencoderKL
     unet: UNet2DConditionModel
@@ -42,18 +42,16 @@ class Parts(NamedTuple):
 class StableDiffusion(nn.Module):
     """Frozen VAE, U-Net and text encoder, with their tokenizer and noise schedule.
 
-    It moves between devices as any module, stays in evaluation mode whatever :meth:`train` is told,
-    and keeps its weights out of the state dict: a checkpoint of a module that holds it stays small
-    and loads strictly.
+    The module moves between devices like any other, but :meth:`train` never leaves evaluation mode
+    and the state dict is empty: checkpoints of a module that contains it stay small and still load
+    strictly. Build it by :meth:`from_pretrained` or :meth:`from_config`.
 
     Args:
-        source: A Stable-Diffusion folder in diffusers' layout, or the hub id of one.
-        dtype: Number format of the frozen weights. ``bfloat16`` halves their memory and saves
-            autocast from converting them at every step; losses and latents stay float32.
-        placeholder: Text that stands for the pseudo-word in prompts such as ``"a *"``.
+        parts: The models; they are frozen in place.
+        placeholder: Text that marks the pseudo-word in prompts such as ``"a *"``.
 
     Raises:
-        UserError: If a part cannot be found or read, or the parts do not fit together.
+        UserError: If the parts do not fit together, or the placeholder is empty.
     """
 
     vae: AutoencoderKL
@@ -62,14 +60,36 @@ class StableDiffusion(nn.Module):
     scheduler: DDPMScheduler
     prompts: PromptEncoder
 
-    def __init__(
-        self,
+    def __init__(self, parts: Parts, placeholder: str = "*") -> None:
+        super().__init__()
+        check_fit(parts)
+        self.vae = parts.vae
+        self.unet = parts.unet
+        self.text_encoder = parts.text_encoder
+        self.scheduler = parts.scheduler
+        self.prompts = PromptEncoder(parts.text_encoder, parts.tokenizer, placeholder)
+        self.requires_grad_(False)
+        self.eval()
+
+    @classmethod
+    def from_pretrained(
+        cls,
         source: str,
         dtype: Literal["float32", "bfloat16"] = "float32",
         placeholder: str = "*",
-    ) -> None:
-        super().__init__()
-        self._assemble(load_parts(source, getattr(torch, dtype)), placeholder)
+    ) -> Self:
+        """Load a Stable Diffusion from a folder or from the hub.
+
+        Args:
+            source: A folder in diffusers' layout, or a hub id.
+            dtype: Number format of the frozen weights. ``bfloat16`` halves their memory and spares
+                autocast their conversion at every step; losses and latents stay float32.
+            placeholder: Text that marks the pseudo-word in prompts.
+
+        Raises:
+            UserError: If a part cannot be found or read, or the parts do not fit together.
+        """
+        return cls(load_parts(source, getattr(torch, dtype)), placeholder)
 
     @classmethod
     def from_config(
@@ -81,24 +101,21 @@ class StableDiffusion(nn.Module):
         tokenizer: CLIPTokenizer | None = None,
         placeholder: str = "*",
     ) -> Self:
-        """Build the head with random weights from the configurations of its parts alone.
+        """Build a Stable Diffusion with random weights from the configurations of its parts.
 
-        Under ``torch.device("meta")`` this takes no memory. Without a tokenizer no prompt can be
-        read.
+        Under ``torch.device("meta")`` this takes no memory.
 
         Args:
             vae: Arguments of diffusers' ``AutoencoderKL``.
             unet: Arguments of diffusers' ``UNet2DConditionModel``.
             text_encoder: Arguments of transformers' ``CLIPTextConfig``.
             scheduler: Configuration of any diffusers scheduler.
-            tokenizer: Tokenizer of the text encoder.
-            placeholder: Text that stands for the pseudo-word in prompts.
+            tokenizer: Tokenizer of the text encoder; without one no prompt can be encoded.
+            placeholder: Text that marks the pseudo-word in prompts.
 
         Raises:
             UserError: If the parts do not fit together.
         """
-        head = cls.__new__(cls)
-        nn.Module.__init__(head)
         parts = Parts(
             vae=AutoencoderKL(**vae),
             unet=UNet2DConditionModel(**unet),
@@ -106,27 +123,16 @@ class StableDiffusion(nn.Module):
             tokenizer=tokenizer,
             scheduler=DDPMScheduler.from_config(dict(scheduler)),
         )
-        head._assemble(parts, placeholder)
-        return head
-
-    def _assemble(self, parts: Parts, placeholder: str) -> None:
-        check_fit(parts)
-        self.vae = parts.vae
-        self.unet = parts.unet
-        self.text_encoder = parts.text_encoder
-        self.scheduler = parts.scheduler
-        self.prompts = PromptEncoder(parts.text_encoder, parts.tokenizer, placeholder)
-        self.requires_grad_(False)
-        self.eval()
+        return cls(parts, placeholder)
 
     @property
     def width(self) -> int:
-        """W, width of a word embedding and of the text encoder's hidden states."""
+        """W, width of the text encoder's token embeddings and hidden states."""
         return self.text_encoder.config.hidden_size
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
-        """Shape (c, h, h) of the latent of one picture at the U-Net's own size."""
+        """Shape (c, h, h) of the latent of one image at the U-Net's native size."""
         config = self.unet.config
         return config.in_channels, config.sample_size, config.sample_size
 
@@ -137,11 +143,11 @@ class StableDiffusion(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the frozen weights lie."""
+        """Device of the frozen weights."""
         return self.unet.device
 
     def train(self, mode: bool = True) -> Self:
-        """Stay in evaluation mode: a frozen network has no other."""
+        """Stay in evaluation mode, because the weights are frozen."""
         return super().train(False)
 
     def state_dict(  # type: ignore[override]  # torch's own overloads also take positional arguments
@@ -151,69 +157,77 @@ class StableDiffusion(nn.Module):
         prefix: str = "",
         keep_vars: bool = False,
     ) -> dict[str, Any]:
-        """Hold nothing: the weights are the folder's, and no checkpoint repeats them."""
+        """Return no weights, because checkpoints need not repeat those of the source."""
         return OrderedDict() if destination is None else destination
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        # Checkpoints hold none of our weights, so offer the loader the present ones: strict loading
-        # finds every key, and copying a parameter onto itself does nothing.
+        # Checkpoints contain no frozen weights, so the present ones are added: strict loading finds
+        # every key, and copying a parameter onto itself changes nothing.
         state_dict.update(super().state_dict(prefix=prefix, keep_vars=True))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     @torch.no_grad()
     def encode(self, image: Tensor) -> Tensor:
-        """Encode pictures to scaled latents.
+        """Encode images to scaled latents.
 
-        The posterior's mode is taken, not a sample: a latent is then a function of its picture
+        A latent is the mode of the posterior, not a sample: it is then a function of its image
         alone and can be cached, and Stable Diffusion's posteriors are so narrow that a sample
         differs little.
 
         Args:
-            image: Pictures [B, 3, H, H] in [-1, 1], on any device.
+            image: Images [B, 3, H, H] in [-1, 1], on any device.
 
         Returns:
-            Latents [B, c, h, h] float32 on the head's device.
+            Latents [B, c, h, h] float32 on the device of the weights.
         """
         image = image.to(self.device, self.vae.dtype)
-        parts = image.split(AT_ONCE)
+        parts = image.split(VAE_BATCH_SIZE)
         with self._own_precision():
             mode = torch.cat([self.vae.encode(part).latent_dist.mode() for part in parts])
         return (mode.float() - self._shift) * self.vae.config.scaling_factor  # [B, c, h, h]
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Decode scaled latents [B, c, h, h] to pictures [B, 3, H, H] float32 in [0, 1]."""
+        """Decode scaled latents to images.
+
+        Args:
+            latents: Latents [B, c, h, h], on any device.
+
+        Returns:
+            Images [B, 3, H, H] float32 in [0, 1] on the device of the weights.
+        """
         latents = latents.float() / self.vae.config.scaling_factor + self._shift
         latents = latents.to(self.device, self.vae.dtype)
-        parts = latents.split(AT_ONCE)
+        parts = latents.split(VAE_BATCH_SIZE)
         with self._own_precision():
             image = torch.cat([self.vae.decode(part).sample for part in parts])
         return (image.float() / 2 + 0.5).clamp(0, 1)  # [B, 3, H, H]
 
     @property
     def _shift(self) -> float:
-        """Offset that some VAEs subtract before scaling; Stable Diffusion 1.5 has none."""
+        """Offset that some VAEs subtract before scaling; 0 for Stable Diffusion 1.5."""
         return self.vae.config.shift_factor or 0.0
 
     def condition(self, words: Tensor, prompt: str | Sequence[str]) -> Tensor:
-        """Read a prompt in which each image's pseudo-word stands at the placeholder.
+        """Encode a prompt in which each image's pseudo-word stands at the placeholder.
 
         Args:
-            words: Word embeddings c [B, W].
-            prompt: One prompt for all images, or B prompts; each holds the placeholder.
+            words: Word embeddings c [B, W] (docs/method.md, "Condition").
+            prompt: One prompt for all images, or B prompts; each contains the placeholder.
 
         Returns:
             Hidden states [B, T, W], differentiable with respect to the words.
 
         Raises:
-            UserError: If a prompt does not hold the placeholder or is too long.
+            ValueError: If the shape of the words does not fit.
+            UserError: If a prompt lacks the placeholder or is too long.
         """
         return self.prompts.inject(words, prompt)
 
     def predict(self, noisy: Tensor, timestep: Tensor, conditioning: Tensor) -> Tensor:
-        """Run the U-Net: its raw prediction (noise or velocity, see the scheduler's config).
+        """Run the U-Net, which predicts what the scheduler's ``prediction_type`` says.
 
         Args:
             noisy: Noisy latents [B, c, h, h].
@@ -228,9 +242,9 @@ class StableDiffusion(nn.Module):
             return self.unet(noisy.to(dtype), timestep, conditioning.to(dtype)).sample.float()
 
     def _own_precision(self) -> AbstractContextManager[None]:
-        """Return a context that keeps autocast from weights in half precision.
+        """Return a context that disables autocast if the weights are in half precision.
 
-        They need none, and it would keep every norm's input in float32.
+        They do not need it, and autocast would compute every norm in float32.
         """
         kind = self.device.type
         half = self.unet.dtype != torch.float32 and torch.is_autocast_enabled(kind)
@@ -242,7 +256,7 @@ def load_parts(source: str, dtype: torch.dtype) -> Parts:
 
     Args:
         source: Folder or hub id.
-        dtype: Number format of the weights, whatever the files' own.
+        dtype: Number format of the weights, whatever that of the files.
 
     Raises:
         UserError: If a part cannot be found or read, or lacks weights.
@@ -256,7 +270,7 @@ def load_parts(source: str, dtype: torch.dtype) -> Parts:
     elif not HUB_ID.fullmatch(source):
         raise UserError(f"Stable Diffusion {source!r} is neither a folder nor a hub id; {REMEDY}")
     weights = {"output_loading_info": True}
-    # diffusers' low-memory way of loading needs a further package, accelerate.
+    # diffusers' loading with low memory needs another package, accelerate.
     diffusers = weights | {"torch_dtype": dtype, "low_cpu_mem_usage": False}
     parts = Parts(
         vae=_load(AutoencoderKL.from_pretrained, source, "vae", **diffusers),
@@ -267,14 +281,18 @@ def load_parts(source: str, dtype: torch.dtype) -> Parts:
         tokenizer=_load(CLIPTokenizer.from_pretrained, source, "tokenizer"),
         scheduler=_load(DDPMScheduler.from_pretrained, source, "scheduler"),
     )
-    # Where the vocabulary is missing, transformers makes a tokenizer of special tokens alone.
+    # Without a vocabulary, transformers makes a tokenizer of special tokens only.
     if parts.tokenizer is not None and len(parts.tokenizer) <= 3:
         raise UserError(f"the tokenizer of {source!r} lacks vocab.json and merges.txt; {REMEDY}")
     return parts
 
 
 def _load(from_pretrained: Callable[..., Any], source: str, part: str, **options: Any) -> Any:
-    """Load one part; every failure becomes one line, and weights that are missing are a failure."""
+    """Load one part.
+
+    Raises:
+        UserError: In one line, if it cannot be loaded or lacks weights.
+    """
     try:
         loaded = from_pretrained(source, subfolder=part, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -284,7 +302,7 @@ def _load(from_pretrained: Callable[..., Any], source: str, part: str, **options
         ) from error
     if not isinstance(loaded, tuple):
         return loaded
-    # Both libraries fill missing weights with random numbers and go on; a frozen network must not.
+    # Both libraries replace missing weights by random ones, which a frozen network must not use.
     model, report = loaded
     missing = sorted(report["missing_keys"])
     if missing:
@@ -296,10 +314,10 @@ def _load(from_pretrained: Callable[..., Any], source: str, part: str, **options
 
 
 def check_fit(parts: Parts) -> None:
-    """Check that the parts belong together.
+    """Check that the parts fit together.
 
     Raises:
-        UserError: If widths or channels differ, or neither noise nor velocity is predicted.
+        UserError: If widths or channels differ, or the prediction type is not supported.
     """
     unet = parts.unet.config
     width = parts.text_encoder.config.hidden_size

@@ -1,7 +1,8 @@
-"""The data filter, on plain tensors: which generated images are worth learning from.
+"""The data filter: selects generated images to train on, from plain tensors (extension).
 
-It needs CLIP features and a verifier's logits, and neither images nor networks, so it filters any
-labelled pool, not only this project's. :func:`select` documents the steps and what they promise.
+It needs CLIP features and the logits of a classifier (the verifier), but no images or networks, so
+it filters labelled images of any source. :mod:`uniemo.filtering.filter` documents its steps and
+guarantees; see also docs/method.md, "Generate and filter".
 
 >>> import torch
 >>> from uniemo.filtering import Candidates, FilterConfig, Reference, calibrate_temperature, select
@@ -13,13 +14,13 @@ labelled pool, not only this project's. :func:`select` documents the steps and w
 >>> target = torch.arange(80) % 2
 >>> validation_logits, validation_emotion = normal(50, 2), torch.arange(50) % 2
 >>> reference = Reference(
-...     features=centre[emotion] + normal(200, 16),  # CLIP's features of real images [M, E]
+...     features=centre[emotion] + normal(200, 16),  # CLIP features of real images [M, E]
 ...     emotion=emotion,
 ...     temperature=calibrate_temperature(validation_logits, validation_emotion),
 ... )
 >>> pool = Candidates(
-...     features=centre[target] + normal(80, 16),  # CLIP's features of generated images [N, E]
-...     logits=4 * torch.eye(2)[target] + normal(80, 2),  # the verifier's [N, C]
+...     features=centre[target] + normal(80, 16),  # CLIP features of generated images [N, E]
+...     logits=4 * torch.eye(2)[target] + normal(80, 2),  # of the verifier [N, C]
 ...     target=target,
 ...     scene=torch.arange(80) % 5,  # retrieved, -1 for none
 ...     object=torch.arange(80) % 7,
@@ -30,13 +31,13 @@ labelled pool, not only this project's. :func:`select` documents the steps and w
 >>> selection.reason_names()[:4]
 ['not_selected', 'kept', 'not_selected', 'kept']
 
-The parts stand alone too: :func:`calibrate_temperature`, :func:`fidelity_scores`,
+The parts can be used alone: :func:`calibrate_temperature`, :func:`fidelity_scores`,
 :func:`ball_radii`, :func:`realism_scores`, :func:`calibrate_duplicate_threshold`,
-:func:`near_copies`, :func:`select_diverse`, :func:`coverage`; features go through :func:`unit`
-first. The filters to compare with are in :mod:`uniemo.filtering.baselines`.
+:func:`near_copies` and :func:`select_diverse`, on features normalised by :func:`unit`. Simpler
+filters for comparison are in :mod:`uniemo.filtering.baselines`.
 """
 
-from uniemo.filtering.diversity import coverage, select_diverse
+from uniemo.filtering.diversity import select_diverse
 from uniemo.filtering.duplicates import calibrate_duplicate_threshold, near_copies
 from uniemo.filtering.fidelity import calibrate_temperature, fidelity_scores
 from uniemo.filtering.filter import (
@@ -62,7 +63,6 @@ __all__ = [
     "ball_radii",
     "calibrate_duplicate_threshold",
     "calibrate_temperature",
-    "coverage",
     "fidelity_scores",
     "near_copies",
     "realism_scores",

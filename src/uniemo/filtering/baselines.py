@@ -1,8 +1,10 @@
-"""Simpler filters, for the ablation: what :func:`uniemo.filtering.select` is compared with.
+"""Simpler filters that :func:`uniemo.filtering.select` is compared with (extension).
 
-All have its signature, and its budget per emotion; ``scores`` spares them the measuring. They set
-no quotas and look for no copies. Random choices are hashes of content and ``seed``: no order
-matters.
+All take the arguments of :func:`uniemo.filtering.select`, keep up to the same budget per emotion
+and return a :class:`uniemo.filtering.Selection`. They have no quotas and do not search for near
+copies. With ``scores`` from :func:`uniemo.filtering.score` they measure nothing again. Random
+choices are hashes of an image's content and ``seed``, so the order of the candidates does not
+matter. Each raises :class:`uniemo.errors.UserError` as ``score`` does.
 """
 
 import torch
@@ -25,7 +27,7 @@ from uniemo.filtering.filter import (
 def keep_all(
     candidates: Candidates, reference: Reference, config: FilterConfig, scores: Scores | None = None
 ) -> Selection:
-    """Keep the whole pool, whatever the budget."""
+    """Keep all candidates, whatever the budget."""
     scores = scores or score(candidates, reference, config)
     reason = torch.full_like(candidates.target, Reason.KEPT)
     return selection(candidates, reason, emotion_budget(candidates, config), scores)
@@ -41,19 +43,17 @@ def keep_random(
 ) -> Selection:
     """Keep a random subset of each emotion."""
     scores = scores or score(candidates, reference, config)
-    reason = torch.full_like(candidates.target, Reason.NOT_SELECTED)
-    return _keep_first(candidates, reason, candidates.order(seed), config, scores)
+    return _keep_first(candidates, candidates.order(seed), config, scores)
 
 
 def keep_most_confident(
     candidates: Candidates, reference: Reference, config: FilterConfig, scores: Scores | None = None
 ) -> Selection:
-    """Keep the top-k of each emotion by the verifier's p(target)."""
+    """Keep the images of each emotion with the highest p(target) of the verifier (top-k)."""
     scores = scores or score(candidates, reference, config)
-    reason = torch.full_like(candidates.target, Reason.NOT_SELECTED)
     order = candidates.order()
     order = order[scores.confidence[order].argsort(descending=True, stable=True)]
-    return _keep_first(candidates, reason, order, config, scores)
+    return _keep_first(candidates, order, config, scores)
 
 
 def keep_clip_probable(
@@ -64,7 +64,7 @@ def keep_clip_probable(
     *,
     seed: int = 0,
 ) -> Selection:
-    """Keep a random subset of where CLIP's zero-shot p(target) > 1/C (He et al., ICLR 2023).
+    """Keep a random subset of the images with CLIP's p(target) > 1/C (He et al., ICLR 2023).
 
     Raises:
         ValueError: If the candidates have no ``clip_probability``.
@@ -72,9 +72,9 @@ def keep_clip_probable(
     if candidates.clip_probability is None:
         raise ValueError("candidates have no clip_probability; give CLIP's zero-shot p(target) [N]")
     scores = scores or score(candidates, reference, config)
-    reason = torch.full_like(candidates.target, Reason.NOT_SELECTED)
-    reason[candidates.clip_probability <= 1 / candidates.n_emotions] = Reason.LOW_CONFIDENCE
-    return _keep_first(candidates, reason, candidates.order(seed), config, scores)
+    rejected = candidates.clip_probability <= 1 / candidates.n_emotions
+    order = candidates.order(seed)
+    return _keep_first(candidates, order, config, scores, rejected, Reason.LOW_CONFIDENCE)
 
 
 def keep_realistic(
@@ -85,17 +85,25 @@ def keep_realistic(
     *,
     seed: int = 0,
 ) -> Selection:
-    """Keep a random subset of what passes the filter's k-NN realism (its step 2) alone."""
+    """Keep a random subset of the images that pass step 2 of the filter, k-NN realism."""
     scores = scores or score(candidates, reference, config)
-    reason = torch.full_like(candidates.target, Reason.NOT_SELECTED)
-    reason[unrealistic(candidates, scores, config)] = Reason.UNREALISTIC
-    return _keep_first(candidates, reason, candidates.order(seed), config, scores)
+    rejected = unrealistic(candidates, scores, config)
+    order = candidates.order(seed)
+    return _keep_first(candidates, order, config, scores, rejected, Reason.UNREALISTIC)
 
 
 def _keep_first(
-    candidates: Candidates, reason: Tensor, order: Tensor, config: FilterConfig, scores: Scores
+    candidates: Candidates,
+    order: Tensor,
+    config: FilterConfig,
+    scores: Scores,
+    rejected: Tensor | None = None,
+    why: Reason = Reason.NOT_SELECTED,
 ) -> Selection:
-    """Keep each emotion's first eligible images in ``order`` [N], up to the budget."""
+    """Keep each emotion's first images in ``order`` [N] that are not ``rejected`` [N]."""
+    reason = torch.full_like(candidates.target, Reason.NOT_SELECTED)
+    if rejected is not None:
+        reason[rejected] = why
     budget = emotion_budget(candidates, config)
     for emotion in range(candidates.n_emotions):
         eligible = (candidates.target == emotion) & (reason == Reason.NOT_SELECTED)

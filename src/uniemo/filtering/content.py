@@ -1,7 +1,9 @@
-"""An order of images by what they are, not by where they stand.
+"""An order of images that depends on their content alone.
 
-Sorting by it first makes every later tie, and every rounding error, independent of the order in
-which the candidates came.
+Rows sorted in this order give the same result, ties and rounding errors included, in whatever order
+the candidates are passed.
+
+Legend: N rows.
 """
 
 import torch
@@ -13,12 +15,12 @@ from uniemo.filtering.similarity import row_blocks
 def content_order(columns: list[Tensor], seed: int = 0) -> Tensor:
     """Return the rows sorted by a 64-bit hash of their content.
 
-    The hash is multilinear, sum_i a_i w_i mod 2^64 over the 32-bit words w of a row, with a_i drawn
-    from ``seed``: each seed gives another order that looks random.
+    The hash is multilinear: sum_i a_i w_i mod 2^64 over the 32-bit words w of a row, with random
+    a_i drawn from ``seed``.
 
     Args:
-        columns: [N] or [N, .] tensors, float or integer, that together make up a row.
-        seed: Of the hash.
+        columns: Tensors [N] or [N, .], float or integer, that together form the rows.
+        seed: Seed of the hash; each seed gives another pseudo-random order.
 
     Returns:
         [N] long, a permutation.
@@ -32,12 +34,12 @@ def content_order(columns: list[Tensor], seed: int = 0) -> Tensor:
     hashed = torch.empty(len(words[0]), dtype=torch.int64, device=words[0].device)
     for rows in row_blocks(len(hashed)):
         row_words = torch.cat([word[rows] for word in words], dim=1).long()  # [rows, width]
-        hashed[rows] = (row_words * factors).sum(dim=1)  # wraps at 2^64
+        hashed[rows] = (row_words * factors).sum(dim=1)  # modulo 2^64
     return hashed.argsort(stable=True)
 
 
 def _words(column: Tensor) -> Tensor:
-    """Read a column as 32-bit words: [N, .] int32."""
+    """Return the 32-bit words of a column: [N, .] int32."""
     column = column[:, None] if column.ndim == 1 else column
     column = column.float() if column.is_floating_point() else column.int()
     return column.contiguous().view(torch.int32)

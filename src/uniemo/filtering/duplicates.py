@@ -1,9 +1,10 @@
-"""Novelty: is the image no near copy of another?
+"""Novelty: detects near copies of other images.
 
-Two images are near copies where the cosine of their CLIP features exceeds a threshold. 0.95 is the
-field's figure for a large CLIP (FIELD, "Filters"); a small CLIP puts unrelated images that close,
-so the threshold is read off the real data as well. Legend: N images, M real images, E feature
-width.
+Two images are near copies if the cosine similarity of their CLIP features exceeds a threshold. 0.95
+suits a large CLIP; features of a small CLIP are that similar even for unrelated images, so the
+threshold is also calibrated on the real data (extension).
+
+Legend: N images, M other images, E feature width.
 """
 
 import torch
@@ -11,27 +12,29 @@ from torch import Tensor
 
 from uniemo.filtering.similarity import largest_products, neighbour_cosine, row_blocks
 
-_SCREEN_WIDTH = 63  # and one column for the rest
+_SCREEN_WIDTH = 63  # plus one column for the norm of the rest
 _ROUNDING = 1e-5
-_IDENTICAL = 0.9999  # the same image twice is a copy, however often the real data repeat
+_IDENTICAL = 0.9999  # an identical image is a copy even if the real data contain duplicates
 
 
 def calibrate_duplicate_threshold(
     real: Tensor, quantile: float = 0.99, *, max_queries: int = 2048
 ) -> float:
-    """Return the cosine that only ``1 - quantile`` of real images reach with another real image.
+    """Return a quantile of the similarity of real images to their nearest other real image.
 
-    So a fresh real image would be refused as a copy of these with probability 1 - quantile, and a
-    generated image is a copy if it lies closer to a real one than real ones do to each other
-    (*ours*).
+    With this threshold a new real image would count as a copy with probability 1 - quantile, and a
+    generated image counts as one if it is closer to a real image than real images are to each other
+    (extension).
 
     Args:
-        real: [M, E], unit features of different real images, all emotions.
-        quantile: In (0, 1). A few repeats among the real images are below 1 - 0.99 and do no harm.
-        max_queries: Images whose neighbour is looked up, evenly spaced; always among all M.
+        real: [M, E], unit features of the real images of all emotions.
+        quantile: In (0, 1). Duplicates among the real images have no effect if their fraction is
+            below 1 - quantile.
+        max_queries: Number of real images, evenly spaced, whose nearest neighbour among all M is
+            searched.
 
     Returns:
-        A cosine, at most 0.9999.
+        A cosine similarity, at most 0.9999.
 
     Raises:
         ValueError: If there are fewer than two real images.
@@ -44,20 +47,20 @@ def calibrate_duplicate_threshold(
 
 
 def near_copies(images: Tensor, others: Tensor, threshold: float) -> Tensor:
-    """Tell which images have a cosine above ``threshold`` with any of ``others``.
+    """Return which images have a similarity above ``threshold`` with any of ``others``.
 
-    Exact, though most pairs meet only in 64 dimensions. On a basis of the leading directions of
-    ``others`` every feature splits into a and a rest r, and by Cauchy-Schwarz
-    cos(x, y) <= a(x) a(y) + |r(x)| |r(y)|. Where that bound stays below the threshold for all
-    others there is no copy; only the remaining images are compared in full.
+    The result is exact, although most pairs are compared in 64 dimensions only: with a(x) the part
+    of x in the leading principal directions of ``others`` and r(x) the rest, Cauchy-Schwarz gives
+    cos(x, y) <= a(x) a(y) + |r(x)| |r(y)|. Only images for which this bound exceeds the threshold
+    are compared in full.
 
     Args:
         images: [N, E], unit features.
         others: [M, E], unit features.
-        threshold: Cosine.
+        threshold: Cosine similarity.
 
     Returns:
-        [N] bool.
+        [N] bool; all False if there are no others.
     """
     if images.shape[1] <= 2 * _SCREEN_WIDTH:
         return largest_products(images, others) > threshold
@@ -67,7 +70,7 @@ def near_copies(images: Tensor, others: Tensor, threshold: float) -> Tensor:
 
 
 def _screen(images: Tensor, others: Tensor, threshold: float) -> Tensor:
-    """Tell which images may have a near copy among ``others``: [N] bool, no copy left out."""
+    """Return which images may have a near copy among ``others``: [N] bool, True for all that do."""
     moment = others.T @ others  # [E, E]
     basis = torch.linalg.eigh(moment).eigenvectors[:, -_SCREEN_WIDTH:]  # [E, 63]
 
@@ -80,7 +83,15 @@ def _screen(images: Tensor, others: Tensor, threshold: float) -> Tensor:
 
 
 def copy_graph(images: Tensor, threshold: float) -> Tensor:
-    """Return which pairs of ``images`` are near copies: [N, N] bool, symmetric, diagonal True."""
+    """Return which pairs of images are near copies.
+
+    Args:
+        images: [N, E], unit features.
+        threshold: Cosine similarity.
+
+    Returns:
+        [N, N] bool, symmetric, with True on the diagonal.
+    """
     graph = torch.zeros(len(images), len(images), dtype=torch.bool, device=images.device)
     for rows in row_blocks(len(images)):  # the upper triangle
         graph[rows, rows.start :] = images[rows] @ images[rows.start :].T > threshold

@@ -1,38 +1,40 @@
-"""Fidelity: does a calibrated verifier see the target emotion in the image?
+"""Fidelity: checks with a calibrated classifier, the verifier, that an image has its emotion.
 
-Source: temperature scaling is Guo et al. (ICML 2017); the threshold max(1/C, 0.3) joins He et al.
-(ICLR 2023) and EmoEdit (FIELD, "Filters"). Legend: N images, C emotions.
+Sources: temperature scaling: Guo et al. (ICML 2017); the threshold max(1/C, 0.3) combines He et al.
+(ICLR 2023) and EmoEdit (CVPR 2025).
+
+Legend: N images, V images of a validation split, C emotions.
 """
 
 import math
 from typing import NamedTuple
 
+from scipy.optimize import brentq
 from torch import Tensor
 from torch.nn import functional
 
 TEMPERATURE_RANGE = (0.05, 20.0)
-_HALVINGS = 50
 
 
 class Fidelity(NamedTuple):
-    """What the verifier says of every image."""
+    """The verifier's predictions."""
 
     confidence: Tensor  # [N] float in [0, 1], p(target | image)
-    agrees: Tensor  # [N] bool, whether the target is the most probable emotion
+    agrees: Tensor  # [N] bool, whether the target is (or shares) the most probable emotion
 
 
 def calibrate_temperature(logits: Tensor, labels: Tensor) -> float:
-    """Fit the one temperature T that minimises the cross-entropy of ``logits / T``.
+    """Fit the temperature T that minimises the cross-entropy of ``logits / T``.
 
-    The loss is convex in b = 1/T, with the derivative mean(E_p[z] - z_label), p = softmax(b z),
-    which only rises. So bisection finds the optimum, to rounding and without a step size.
+    The loss is convex in b = 1/T, so its minimum is the root of its derivative
+    mean(E_p[z] - z_label), p = softmax(b z).
 
     Args:
         logits: [V, C], the verifier's logits on a split that it was not trained on.
         labels: [V] long in [0, C), the true emotions of that split.
 
     Returns:
-        T, within ``TEMPERATURE_RANGE``; a verifier that errs nowhere meets the lower end.
+        T within ``TEMPERATURE_RANGE``: the lower end if the verifier makes no errors.
 
     Raises:
         ValueError: If the split is empty or the shapes do not belong together.
@@ -40,7 +42,7 @@ def calibrate_temperature(logits: Tensor, labels: Tensor) -> float:
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
         raise ValueError(
             f"logits {tuple(logits.shape)} and labels {tuple(labels.shape)} must be [V, C] and [V]"
-            " with V > 0; pass the validation split's"
+            " with V > 0; give those of the validation split"
         )
     logits = logits.double()
     margin = logits - logits.gather(1, labels[:, None])  # [V, C], z - z_label
@@ -49,23 +51,24 @@ def calibrate_temperature(logits: Tensor, labels: Tensor) -> float:
         probability = functional.softmax(margin * math.exp(log_inverse), dim=1)  # [V, C]
         return (probability * margin).sum(dim=1).mean().item()
 
-    low, high = (-math.log(end) for end in reversed(TEMPERATURE_RANGE))
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if slope(middle) < 0:
-            low = middle
-        else:
-            high = middle
-    return math.exp(-(low + high) / 2)
+    lowest, highest = TEMPERATURE_RANGE
+    if slope(-math.log(lowest)) < 0:
+        return lowest
+    if slope(-math.log(highest)) >= 0:
+        return highest
+    return math.exp(-brentq(slope, -math.log(highest), -math.log(lowest), xtol=1e-14))
 
 
 def fidelity_scores(logits: Tensor, target: Tensor, temperature: float = 1.0) -> Fidelity:
-    """Return the calibrated p(target) of every image, and whether the target comes first.
+    """Return the calibrated p(target) of every image, and whether it is the highest.
 
     Args:
         logits: [N, C], the verifier's logits.
-        target: [N] long in [0, C), the emotion each image was made for.
-        temperature: T > 0 from :func:`calibrate_temperature`.
+        target: [N] long in [0, C), the emotion each image was generated for.
+        temperature: T > 0, from :func:`calibrate_temperature`.
+
+    Returns:
+        Confidence and agreement of each image.
     """
     chosen = logits.gather(1, target[:, None]).squeeze(1)  # [N]
     probability = functional.softmax(logits.float() / temperature, dim=1)  # [N, C]

@@ -1,32 +1,34 @@
-"""The data filter: which generated images are true to their emotion, realistic, new and diverse.
+"""The data filter: keeps images that show their emotion and are realistic, new and diverse.
 
-The paper says only that its filter selects high-quality and diverse images; this one is *ours*,
-built from what FIELD ("Filters") shows to work. Steps of :func:`select`:
+The paper says only that its filter selects high-quality and diverse images. This filter is an
+extension that combines rules of published filters (named in the module of each step); see
+docs/method.md, "Generate and filter". Steps of :func:`select`:
 
-1. Fidelity: a calibrated verifier puts the target first, with more than a threshold.
-2. Realism: the image lies inside the k-NN balls of the real images of its emotion, and not in the
-   lowest share of its emotion's pool.
-3. Novelty: it is no near copy of a real image of any emotion.
-4. Diversity: within each emotion the images that best cover the real ones are kept, up to the
-   budget, no two near copies of each other, no scene or object above its quota.
+1. Fidelity: the target is the first choice of a calibrated verifier, with a probability above a
+   threshold.
+2. Realism: the image lies inside the k-NN balls of the real images of its emotion, and is not among
+   the least realistic candidates of its emotion.
+3. Novelty: it is not a near copy of a real image of any emotion.
+4. Diversity: of each emotion, up to the budget, the images are kept that best cover the real ones,
+   with no two near copies and no scene or object above its quota.
 
-Promises (each a property test):
+Guarantees (each has a property test):
 
-- Whether an image is *eligible* (steps 1 to 3) does not depend on which others are; loosening any
+- Whether an image is *eligible* (steps 1 to 3) does not depend on which others are; loosening a
   threshold never makes an eligible image ineligible.
 - No two kept images are near copies, also across emotions.
-- The budget is kept wherever it can be, in this sense: an emotion falls short only if every
-  eligible image left out is a near copy of a kept one, or of a group whose quota is full; its
-  ``reason`` says which. (The largest such set would be a maximum independent set, which is NP-hard;
-  so a maximal one it is.) Without near copies and quotas exactly min(budget, eligible) are kept.
-- The order of the candidates does not matter: all is computed in an order fixed by content.
-- Per emotion, F of the kept set is at least that of top-k by confidence on the same images and
-  under the same constraints; :mod:`uniemo.filtering.diversity` gives F and what is proven of its
-  optimum.
+- An emotion keeps fewer images than its budget only if every other eligible image is a near copy of
+  a kept one or belongs to a group with a full quota; its ``reason`` says which. (Such a set is
+  maximal; the largest one would be a maximum independent set, an NP-hard problem.) Without near
+  copies and quotas exactly min(budget, eligible) images are kept.
+- The order of the candidates does not matter: everything is computed in an order fixed by content.
+- Per emotion, the objective F of the kept set is at least that of top-k by confidence on the same
+  images under the same constraints; :mod:`uniemo.filtering.diversity` defines F and lists its
+  bounds.
 
-Emotions choose one after the other, the one with the fewest eligible images first; what is a near
-copy of an earlier choice is out. Each keeps what passes: no emotion is cut down to another's
-shortfall.
+Emotions are processed one after the other, the one with the fewest eligible images first; near
+copies of images kept earlier are excluded. An emotion with a shortfall does not reduce the budget
+of the others.
 
 Legend: N candidates, M real images, C emotions, E width of CLIP's image embedding.
 """
@@ -53,25 +55,27 @@ class FilterConfig:
     """Thresholds and budget of the filter.
 
     Attributes:
-        budget: Images to keep per emotion; half of the pool's mean per emotion if absent.
-        confidence_threshold: The verifier's calibrated p(target) must exceed this, in [0, 1). With
-            the target on top it is at least 1/C in any case.
-        neighbours: k of the real images' k-NN balls, at least 1.
-        realism_threshold: Least realism score: 1 asks for a place inside a ball, less widens all
-            balls to radius / threshold, 0 asks nothing.
-        realism_drop: Share of each emotion's pool, the least realistic, that is dropped; in [0, 1).
-        duplicate_cosine: Least cosine of CLIP features at which two images may count as near
-            copies.
-        duplicate_quantile: Raises that cosine, where needed, to this quantile of real images'
-            similarity to their nearest other real image, in (0, 1); absent: never raised.
-        scene_share: Most of an emotion's budget that images of one scene may fill, in (0, 1]. 0.4
-            can still be met by an emotion of three scenes.
-        object_share: The same for one object. 0.25 can still be met by an emotion of four objects.
-        utility_weight: Worth of one unit of confidence in the diversity objective, counted in real
-            images covered; 0 or more. At 0 the choice is by coverage alone.
+        budget: Images to keep per emotion; if absent, half the mean number of candidates per
+            emotion.
+        confidence_threshold: The verifier's calibrated p(target) must exceed this value, in [0, 1).
+            p(target) is at least 1/C in any case, because the target must be the first choice.
+        neighbours: k of the k-NN balls of the real images, at least 1.
+        realism_threshold: Smallest realism score, 0 or more: 1 requires a position inside a ball, a
+            lower value enlarges all balls to radius / threshold, 0 disables the check.
+        realism_drop: Fraction of each emotion's candidates, the least realistic, that is dropped;
+            in [0, 1).
+        duplicate_cosine: Cosine similarity of CLIP features above which two images are near copies,
+            in [-1, 1].
+        duplicate_quantile: Raises ``duplicate_cosine``, if it is lower, to this quantile of the
+            similarity of real images to their nearest other real image; in (0, 1), absent: never.
+        scene_share: Largest fraction of an emotion's budget with the same scene, in (0, 1]. 0.4
+            still allows a full budget with three scenes.
+        object_share: The same for objects. 0.25 still allows a full budget with four objects.
+        utility_weight: Weight of confidence in the diversity objective, in covered real images per
+            unit of confidence; 0 or more. 0 selects by coverage alone.
 
     Raises:
-        UserError: If one is out of range.
+        UserError: If a value is out of range.
     """
 
     budget: int | None = None
@@ -105,7 +109,7 @@ class FilterConfig:
 
 
 class Reason(IntEnum):
-    """Why an image was kept or not; the first step that refuses it counts."""
+    """Why an image was kept or rejected; the first step that rejects it counts."""
 
     KEPT = 0
     WRONG_EMOTION = 1
@@ -113,21 +117,21 @@ class Reason(IntEnum):
     UNREALISTIC = 3
     COPY_OF_TRAINING = 4
     NEAR_DUPLICATE = 5  # of a kept image
-    OVER_QUOTA = 6  # its scene or its object has filled its share
-    NOT_SELECTED = 7  # the budget was full
+    OVER_QUOTA = 6  # its scene or its object has reached its quota
+    NOT_SELECTED = 7  # the budget was reached
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Generated images as the filter sees them.
+    """Features, predictions and labels of the N generated images.
 
     Attributes:
-        features: [N, E] float, CLIP's image features, of any length.
+        features: [N, E] float, CLIP image features; they need not be normalised.
         logits: [N, C] float, the verifier's logits.
-        target: [N] long in [0, C), the emotion each image was made for.
+        target: [N] long in [0, C), the emotion each image was generated for.
         scene: [N] long, the retrieved scene, -1 for none.
         object: [N] long, the retrieved object, -1 for none.
-        clip_probability: [N] float, CLIP's own zero-shot p(target); only a baseline reads it.
+        clip_probability: [N] float in [0, 1], CLIP's zero-shot p(target); used by one baseline.
 
     Raises:
         ValueError: If a shape does not fit, a target is out of range or a feature is not finite.
@@ -158,11 +162,11 @@ class Candidates:
 
     @property
     def n_emotions(self) -> int:
-        """C, the number of emotions the verifier knows."""
+        """C, the number of emotions that the verifier distinguishes."""
         return self.logits.shape[1]
 
     def order(self, seed: int = 0) -> Tensor:
-        """Return the rows [N] in an order that their content fixes."""
+        """Return the rows [N] in an order that depends on their content and ``seed`` alone."""
         return content_order(
             [self.features, self.logits, self.target, self.scene, self.object], seed
         )
@@ -170,16 +174,16 @@ class Candidates:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """The real training images that the candidates are held against.
+    """The M real training images that the candidates are compared with.
 
     Attributes:
-        features: [M, E] float, CLIP's image features, of any length.
+        features: [M, E] float, CLIP image features; they need not be normalised.
         emotion: [M] long, true emotions.
-        temperature: Of the verifier's logits, over 0; from
+        temperature: Temperature of the verifier's logits, above 0; from
             :func:`uniemo.filtering.fidelity.calibrate_temperature` on the validation split.
 
     Raises:
-        ValueError: If a shape does not fit, a feature is not finite or the temperature not
+        ValueError: If a shape does not fit, a feature is not finite or the temperature is not
             positive.
     """
 
@@ -195,47 +199,52 @@ class Reference:
             )
         _require_finite("reference features", self.features)
         if not self.temperature > 0:
-            raise ValueError(f"reference temperature is {self.temperature}; it must be over 0")
+            raise ValueError(f"reference temperature is {self.temperature}; it must be above 0")
 
 
 class Scores(NamedTuple):
-    """All that the filter decides from.
+    """Measurements of the candidates, on which the filter's decisions are based.
 
-    Valid for every config with the same ``neighbours`` and ``duplicate_`` fields.
+    They are valid for every config with the same ``neighbours`` and ``duplicate_`` fields.
     """
 
-    agrees: Tensor  # [N] bool, whether the verifier's first emotion is the target
-    confidence: Tensor  # [N] float in [0, 1], its calibrated p(target)
-    realism: Tensor  # [N] float >= 0, at least 1 inside the real images' balls
-    nearest_cosine: Tensor  # [N] float, to the nearest real image of the same emotion
-    copied: Tensor  # [N] bool, near copy of a real image of any emotion
-    radii: Tensor  # [M] float, radius of every real image's ball within its emotion
-    duplicate_threshold: float  # cosine above which two images are near copies
+    agrees: Tensor  # [N] bool, whether the target is the verifier's first choice
+    confidence: Tensor  # [N] float in [0, 1], the verifier's calibrated p(target)
+    realism: Tensor  # [N] float >= 0, at least 1 inside a ball of a real image
+    nearest_cosine: Tensor  # [N] float in [-1, 1], to the nearest real image of the emotion
+    copied: Tensor  # [N] bool, whether it is a near copy of a real image of any emotion
+    radii: Tensor  # [M] float in [0, 2], radius of every real image's ball within its emotion
+    duplicate_threshold: float  # cosine similarity above which two images are near copies
 
 
 class Selection(NamedTuple):
-    """What the filter decided."""
+    """Result of a filter."""
 
     kept: Tensor  # [N] bool
     reason: Tensor  # [N] long, codes of Reason
-    shortfall: Tensor  # [C] long, images missing from each emotion's budget
+    shortfall: Tensor  # [C] long, images missing to each emotion's budget
     scores: Scores
 
     @property
     def eligible(self) -> Tensor:
-        """[N] bool, whether an image passed every step before the choice for diversity."""
+        """[N] bool, whether an image passes steps 1 to 3."""
         return (self.reason == Reason.KEPT) | (self.reason >= Reason.NEAR_DUPLICATE)
 
     def reason_names(self) -> list[str]:
-        """Return the N reasons in words, such as ``"low_confidence"``."""
+        """Return the names of the N reasons, such as ``"low_confidence"``."""
         return [Reason(code).name.lower() for code in self.reason.tolist()]
 
 
 def score(candidates: Candidates, reference: Reference, config: FilterConfig) -> Scores:
-    """Measure every candidate (steps 1 to 3); the same for :func:`select` and the baselines.
+    """Measure every candidate for steps 1 to 3, for :func:`select` and the baselines.
+
+    Args:
+        candidates: N generated images.
+        reference: M real images.
+        config: Its ``neighbours`` and ``duplicate_`` fields are used.
 
     Raises:
-        UserError: If an emotion that was asked for has fewer than two real images.
+        UserError: If an emotion of the candidates has fewer than two real images.
     """
     order = candidates.order()
     images, target = unit(candidates.features[order]), candidates.target[order]
@@ -248,14 +257,14 @@ def score(candidates: Candidates, reference: Reference, config: FilterConfig) ->
     realism, nearest = images.new_zeros(len(images)), images.new_zeros(len(images))
     radii = real.new_zeros(len(real))
     for emotion in target.unique().tolist():
-        ours, theirs = target == emotion, reference.emotion == emotion
-        if theirs.sum() < 2:
+        own, own_real = target == emotion, reference.emotion == emotion
+        if own_real.sum() < 2:
             raise UserError(
-                f"emotion {emotion} has {int(theirs.sum())} real image(s) but candidates; give the"
-                " reference at least 2, or leave that emotion out of the pool"
+                f"emotion {emotion} has candidates but {int(own_real.sum())} real image(s); give"
+                " the reference at least 2, or remove that emotion from the candidates"
             )
-        radii[theirs] = ball_radii(real[theirs], config.neighbours)
-        realism[ours], nearest[ours] = realism_scores(images[ours], real[theirs], radii[theirs])
+        radii[own_real] = ball_radii(real[own_real], config.neighbours)
+        realism[own], nearest[own] = realism_scores(images[own], real[own_real], radii[own_real])
 
     fidelity = fidelity_scores(candidates.logits, candidates.target, reference.temperature)
     back = order.argsort()
@@ -278,24 +287,24 @@ def select(
 ) -> Selection:
     """Filter the candidates (steps 1 to 4 of the module).
 
-    Working memory, beyond copies of the features: 4 n M' + 2 n^2 bytes, n eligible and M' real
+    Working memory, besides copies of the features: 4 n M' + 2 n^2 bytes for n eligible and M' real
     images of the largest emotion.
 
     Args:
         candidates: N generated images.
         reference: M real images.
         config: Thresholds and budget.
-        scores: :func:`score` of the same arguments, where they are at hand.
+        scores: :func:`score` of the same arguments, to avoid measuring again.
 
     Returns:
-        The kept images, every image's reason and scores, and what each emotion lacks of its budget.
+        The kept images, reason and scores of every image, and each emotion's shortfall.
 
     Raises:
-        UserError: If an emotion that was asked for has fewer than two real images.
+        UserError: If an emotion of the candidates has fewer than two real images.
     """
     scores = scores or score(candidates, reference, config)
     budget = emotion_budget(candidates, config)
-    reason = _first_refusal(candidates, scores, config)
+    reason = _first_rejection(candidates, scores, config)
     emotions = candidates.target[reason == Reason.NOT_SELECTED].bincount(
         minlength=candidates.n_emotions
     )
@@ -307,13 +316,13 @@ def select(
         free = ~near_copies(images, chosen, scores.duplicate_threshold)
         reason[rows[~free]] = Reason.NEAR_DUPLICATE
         rows, images = rows[free], images[free]
-        theirs = reference.emotion == emotion
+        own_real = reference.emotion == emotion
         kept, reason[rows] = _select_emotion(
             images,
             scores.confidence[rows],
             torch.stack([candidates.scene[rows], candidates.object[rows]], dim=1),
-            unit(reference.features[theirs]),
-            scores.radii[theirs],
+            unit(reference.features[own_real]),
+            scores.radii[own_real],
             scores.duplicate_threshold,
             budget,
             config,
@@ -323,30 +332,30 @@ def select(
 
 
 def emotion_budget(candidates: Candidates, config: FilterConfig) -> int:
-    """Return how many images each emotion is to keep."""
+    """Return the budget per emotion: that of the config, else half the mean per emotion."""
     return config.budget or max(1, len(candidates) // (2 * candidates.n_emotions))
 
 
 def selection(candidates: Candidates, reason: Tensor, budget: int, scores: Scores) -> Selection:
-    """Sum up ``reason`` [N]."""
+    """Return the result of a filter from the reasons [N] long and the budget per emotion."""
     kept = reason == Reason.KEPT
     n_kept = candidates.target[kept].bincount(minlength=candidates.n_emotions)  # [C]
     return Selection(kept, reason, (budget - n_kept).clamp_min(0), scores)
 
 
 def unrealistic(candidates: Candidates, scores: Scores, config: FilterConfig) -> Tensor:
-    """Return which candidates step 2 refuses: [N] bool."""
-    least = torch.full_like(scores.realism, config.realism_threshold)
+    """Return which candidates step 2 rejects: [N] bool."""
+    lowest = torch.full_like(scores.realism, config.realism_threshold)
     for emotion in candidates.target.unique().tolist():
-        ours = candidates.target == emotion
-        least[ours] = max(
-            config.realism_threshold, lowest_kept(scores.realism[ours], config.realism_drop)
+        own = candidates.target == emotion
+        lowest[own] = max(
+            config.realism_threshold, lowest_kept(scores.realism[own], config.realism_drop)
         )
-    return scores.realism < least
+    return scores.realism < lowest
 
 
-def _first_refusal(candidates: Candidates, scores: Scores, config: FilterConfig) -> Tensor:
-    """Return each image's reason [N] after steps 1 to 3: NOT_SELECTED if none refuses it."""
+def _first_rejection(candidates: Candidates, scores: Scores, config: FilterConfig) -> Tensor:
+    """Return the reason of each image [N] after steps 1 to 3; NOT_SELECTED if it is eligible."""
     reason = torch.full_like(candidates.target, Reason.NOT_SELECTED)
     reason[scores.copied] = Reason.COPY_OF_TRAINING
     reason[unrealistic(candidates, scores, config)] = Reason.UNREALISTIC
@@ -365,10 +374,10 @@ def _select_emotion(
     budget: int,
     config: FilterConfig,
 ) -> tuple[Tensor, Tensor]:
-    """Run step 4 within one emotion: rows of the kept among n images, and every reason [n]."""
+    """Run step 4 for the n eligible images of one emotion: kept rows, and reasons [n]."""
     copies = copy_graph(images, duplicate_threshold)  # [n, n]
     shares = (config.scene_share, config.object_share)
-    quotas = [math.ceil(round(share * budget, 6)) for share in shares]  # 0.07 * 100 is 7, not 8
+    quotas = [math.ceil(round(share * budget, 6)) for share in shares]  # else 0.07 * 100 gives 8
     kept = select_diverse(
         cover_kernel(images, real, radii),
         confidence,
@@ -390,7 +399,7 @@ def _select_emotion(
 
 def _require_finite(name: str, values: Tensor) -> None:
     if not values.isfinite().all():
-        raise ValueError(f"{name} hold NaN or infinite values; leave those images out")
+        raise ValueError(f"{name} hold NaN or infinite values; remove those images")
 
 
 def _require_labels(name: str, labels: Tensor, n_labels: int) -> None:

@@ -1,13 +1,14 @@
-"""Realism: does the image lie where real images of its emotion lie?
+"""Realism: checks that an image lies within the distribution of the real images of its emotion.
 
-Every real image carries a ball that reaches to its k-th nearest real neighbour (k = 5, as in PRDC);
-an image inside any ball is as close to the real data as they are to each other. How deep inside is
-the realism score of Kynkäänniemi et al. (NeurIPS 2019, eq. 3): the largest radius / distance.
+Every real image has a ball whose radius is the distance to its k-th nearest real neighbour (k = 5,
+as in Naeem et al., ICML 2020). The realism score of an image is the largest radius / distance over
+all balls (Kynkäänniemi et al., NeurIPS 2019, equation 3): at least 1 inside some ball.
 
-The balls are drawn per emotion (*ours*): fear that looks like real joy is not realistic fear, and
-it costs C times less. Distances are Euclidean between unit features, |a - b|^2 = 2 - 2 cos(a, b).
-Everything is exact. Legend: N images, M real images of the same emotion, E width of CLIP's
-embedding.
+The balls are those of the same emotion (extension): an image of fear that looks like real images of
+awe is not a realistic image of fear. Distances are Euclidean between unit features,
+|a - b|^2 = 2 - 2 cos(a, b).
+
+Legend: N images, M real images of the same emotion, E width of CLIP's embedding.
 """
 
 from typing import NamedTuple
@@ -17,44 +18,50 @@ from torch import Tensor
 
 from uniemo.filtering.similarity import BLOCK_COLUMNS, neighbour_cosine, row_blocks
 
-# Float32's resolution of a squared distance, and so the smallest one there is: repeated real images
-# have a ball of radius 0, into which one more of them must still fall.
+# The resolution of a squared distance in float32, used as the smallest one: identical real images
+# have a ball of radius 0, and a further identical image must still lie inside it.
 _SMALLEST_SQUARE = 1e-6
 
 
 def ball_radii(real: Tensor, k: int = 5) -> Tensor:
     """Return the distance of every real image to its ``k``-th nearest other real image.
 
+    In float32 from cosine similarities, for speed; the metric
+    :class:`uniemo.metrics.DensityCoverage` computes the same for any features in float64.
+
     Args:
         real: [M, E], unit features of the real images of one emotion.
-        k: Neighbours, at least 1; of fewer than k + 1 images all others count.
+        k: Which neighbour, at least 1; with fewer than k others, the farthest.
 
     Returns:
-        [M] float in [0, 2].
+        [M] float32 in [0, 2].
 
     Raises:
         ValueError: If there are fewer than two real images.
     """
     if len(real) < 2:
-        raise ValueError(f"{len(real)} real image(s) span no ball; give at least 2 per emotion")
+        raise ValueError(f"{len(real)} real image(s) have no neighbours; give at least 2")
     cosine = neighbour_cosine(real, real, min(k, len(real) - 1) + 1)  # [M], itself comes first
     return (2 - 2 * cosine).clamp_min(0).sqrt()
 
 
 class Realism(NamedTuple):
-    """Where every image lies among the real images of its emotion."""
+    """Position of images relative to the real images of their emotion."""
 
-    score: Tensor  # [N] float, the largest radius / distance: 1 or more inside any ball
+    score: Tensor  # [N] float >= 0, the largest radius / distance
     nearest_cosine: Tensor  # [N] float in [-1, 1], to the nearest real image
 
 
 def realism_scores(images: Tensor, real: Tensor, radii: Tensor) -> Realism:
-    """Measure images against the balls of the real images, and against their centres.
+    """Compute the realism of images and their similarity to the nearest real image.
 
     Args:
         images: [N, E], unit features.
         real: [M, E], unit features of the real images of the same emotion.
         radii: [M], from :func:`ball_radii`.
+
+    Returns:
+        Realism scores and cosine similarities.
     """
     ratio = images.new_zeros(len(images))  # of squares
     nearest = images.new_full((len(images),), -torch.inf)
@@ -69,6 +76,6 @@ def realism_scores(images: Tensor, real: Tensor, radii: Tensor) -> Realism:
 
 
 def lowest_kept(scores: Tensor, drop: float) -> float:
-    """Return the score under which the lowest share ``drop`` of ``scores`` [N] lies (N > 0)."""
+    """Return the lowest of N > 0 scores that remains if the fraction ``drop`` is removed."""
     position = min(int(drop * len(scores)), len(scores) - 1)
     return scores.sort().values[position].item()

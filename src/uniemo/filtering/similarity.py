@@ -1,4 +1,4 @@
-"""Cosine similarity in blocks, so that no [N, M] matrix ever stands in memory as a whole.
+"""Cosine similarity in blocks, so that no [N, M] matrix is in memory as a whole.
 
 Legend: N queries, M keys, E feature width.
 """
@@ -10,23 +10,31 @@ from torch import Tensor
 from torch.nn import functional
 
 BLOCK_ROWS = 512
-BLOCK_COLUMNS = 2048  # a float32 block of 4 MB: large enough for BLAS, small enough for the cache
-_WHOLE_ROWS = 2**22  # elements of a block that must hold whole rows
+BLOCK_COLUMNS = 2048  # a float32 block of 4 MiB: large enough for BLAS, small enough for the cache
+_WHOLE_ROWS = 2**22  # elements of a block of whole rows
 
 
 def unit(features: Tensor) -> Tensor:
-    """Return ``features`` [N, E] as float32 rows of length 1."""
+    """Normalise features [N, E] to float32 rows of Euclidean length 1."""
     return functional.normalize(features.float(), dim=1)
 
 
 def row_blocks(n_rows: int, block_rows: int = BLOCK_ROWS) -> Iterator[slice]:
-    """Cut ``range(n_rows)`` into slices of at most ``block_rows``."""
+    """Split ``range(n_rows)`` into slices of at most ``block_rows``."""
     for start in range(0, n_rows, block_rows):
         yield slice(start, min(start + block_rows, n_rows))
 
 
 def largest_products(queries: Tensor, keys: Tensor) -> Tensor:
-    """Return the largest inner product of every query with any key: [N], -inf without keys."""
+    """Return the largest inner product of every query with any key.
+
+    Args:
+        queries: [N, E].
+        keys: [M, E].
+
+    Returns:
+        [N]; -inf if there are no keys.
+    """
     largest = queries.new_full((len(queries),), -torch.inf)
     for rows in row_blocks(len(queries)):
         for columns in row_blocks(len(keys), BLOCK_COLUMNS):
@@ -36,9 +44,15 @@ def largest_products(queries: Tensor, keys: Tensor) -> Tensor:
 
 
 def neighbour_cosine(queries: Tensor, keys: Tensor, k: int) -> Tensor:
-    """Return the cosine of every unit query with its ``k``-th nearest unit key: [N].
+    """Return the cosine similarity of every query to its ``k``-th nearest key.
 
-    Where the queries are themselves among the keys, each is its own first neighbour.
+    Args:
+        queries: [N, E], unit features.
+        keys: [M, E], unit features; a query among them is its own first neighbour.
+        k: In [1, M].
+
+    Returns:
+        [N] in [-1, 1].
     """
     block_rows = max(1, _WHOLE_ROWS // len(keys))
     blocks = row_blocks(len(queries), block_rows)

@@ -1,7 +1,10 @@
-"""Torchmetrics classes of what the field measures and torchmetrics lacks, one per file."""
+"""Metrics in the form of torchmetrics that torchmetrics lacks, one per file.
+
+See docs/method.md, "Metrics".
+"""
 
 from uniemo.metrics.bootstrap import bootstrap_interval
-from uniemo.metrics.density_coverage import DensityCoverage
+from uniemo.metrics.density_coverage import DensityCoverage, neighbour_scores
 from uniemo.metrics.emotion_accuracy import EmotionAccuracy
 from uniemo.metrics.frechet_distance import FrechetDistance
 from uniemo.metrics.kernel_distance import KernelDistance
@@ -31,6 +34,7 @@ __all__ = [
     "SemanticDiversity",
     "bootstrap_interval",
     "image_clarity",
+    "neighbour_scores",
     "perceptual_embedding",
     "published_pairs",
 ]

@@ -1,4 +1,4 @@
-"""What our metrics share: sums per emotion, and rows gathered over batches and processes.
+"""Base classes of the metrics: sums per emotion, and rows gathered over batches and processes.
 
 Legend: B images of a batch, N images of all batches and processes, F feature width, C = 8 emotions.
 """
@@ -14,33 +14,46 @@ from uniemo.emotions import N_EMOTIONS
 
 
 def sum_per_emotion(values: Tensor, emotion: Tensor) -> Tensor:
-    """Sum the rows of each emotion in float64.
+    """Sum rows by emotion in float64.
 
     Args:
         values: ``[B]`` or ``[B, F]``, any number type.
         emotion: ``[B]`` long, index into ``EMOTIONS``.
 
     Returns:
-        ``[C]`` or ``[C, F]`` float64; an emotion without rows has 0.
+        ``[C]`` or ``[C, F]`` float64; 0 for an emotion without rows.
     """
     sums = torch.zeros(N_EMOTIONS, *values.shape[1:], dtype=torch.float64, device=values.device)
     return sums.index_add_(0, emotion, values.detach().double())
 
 
 def mean_over_emotions(per_emotion: Tensor) -> Tensor:
-    """Average ``[C]`` over the emotions that have a value; NaN where none has one."""
+    """Average ``[C]`` over the emotions that are not NaN; NaN if all are."""
     return per_emotion.nanmean()
 
 
 def check_rows(**columns: Tensor) -> None:
-    """Raise ``ValueError`` unless all arguments have one row per image."""
+    """Check that all arguments have the same number of rows.
+
+    Raises:
+        ValueError: If they differ.
+    """
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"every argument needs one row per image, got {lengths} rows")
 
 
 def check_width(name: str, features: Tensor, num_features: int) -> None:
-    """Raise ``ValueError`` unless ``features`` is ``[B, num_features]``."""
+    """Check that ``features`` is ``[B, num_features]``.
+
+    Args:
+        name: What the message calls the features.
+        features: Any tensor.
+        num_features: Expected width.
+
+    Raises:
+        ValueError: If the shape differs.
+    """
     if features.ndim != 2 or features.shape[1] != num_features:
         raise ValueError(
             f"{name} has shape {list(features.shape)}, expected [B, {num_features}]; "
@@ -48,12 +61,26 @@ def check_width(name: str, features: Tensor, num_features: int) -> None:
         )
 
 
-class GatheringMetric(Metric):
-    """A metric that keeps one row per image and computes from the rows of all processes.
+class SumMetric(Metric):
+    """Base of metrics whose states are float64 sums; the higher their value, the better."""
 
-    torchmetrics gathers a list state wrongly from a process that has seen no image: its stand-in
-    has neither the width nor the type of the others' rows. Here such a process joins with an empty
-    block of the right kind, and a metric without any data computes from zero rows.
+    full_state_update = False
+    higher_is_better = True
+    is_differentiable = False
+
+    def add_sums(self, *names: str, shape: tuple[int, ...] = (N_EMOTIONS,)) -> None:
+        """Declare states of zeros that are summed over processes and saved in the state dict."""
+        for name in names:
+            zeros = torch.zeros(shape, dtype=torch.float64)
+            self.add_state(name, zeros, dist_reduce_fx="sum", persistent=True)
+
+
+class GatheringMetric(Metric):
+    """Base of metrics that keep one row per image and compute from the rows of all processes.
+
+    torchmetrics gathers a list state incorrectly from a process without images: its placeholder has
+    neither the width nor the type of the other rows. Here such a process contributes zero rows of
+    the right width and type, and a metric without any data computes from zero rows.
     """
 
     full_state_update = False
@@ -63,7 +90,7 @@ class GatheringMetric(Metric):
         self._kinds: dict[str, tuple[tuple[int, ...], torch.dtype]] = {}
 
     def add_rows(self, name: str, *shape: int, dtype: torch.dtype = torch.float32) -> None:
-        """Declare a state of rows ``[N, *shape]``, saved in the state dict."""
+        """Declare a state of rows ``[N, *shape]`` that is saved in the state dict."""
         self.add_state(name, [], dist_reduce_fx="cat", persistent=True)
         self._kinds[name] = (shape, dtype)
 
@@ -72,11 +99,11 @@ class GatheringMetric(Metric):
         getattr(self, name).append(block.detach().to(self._kinds[name][1]))
 
     def rows(self, name: str) -> Tensor:
-        """Return all rows ``[N, *shape]`` of a state; only inside ``compute``."""
+        """Return all rows ``[N, *shape]`` of a state; for use in ``compute`` only."""
         return dim_zero_cat(getattr(self, name))
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gather the rows of all processes; ``compute`` calls this, distributed or not."""
+        """Gather the rows of all processes; called by ``compute``, distributed or not."""
         for name, (shape, dtype) in self._kinds.items():
             blocks = getattr(self, name)
             if not blocks:

@@ -1,6 +1,7 @@
-"""Density and coverage, precision and recall: generated images inside real images' balls (PRDC).
+"""Density, coverage, precision and recall of generated images (PRDC).
 
-Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", ICML 2020.
+Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", ICML 2020. Precision
+and recall: Kynkäänniemi et al., NeurIPS 2019.
 
 Legend: R real and G generated images, F feature width, c rows of a chunk.
 """
@@ -20,21 +21,24 @@ CHUNK = 1024
 class NeighbourScores(NamedTuple):
     """The four scores of one set of generated images, float64 scalars."""
 
-    density: Tensor  # real balls around a generated image, over k; may pass 1
-    coverage: Tensor  # share of real balls that hold a generated image
-    precision: Tensor  # share of generated images inside some real ball
-    recall: Tensor  # share of real images inside some generated ball
+    density: Tensor  # mean number of real balls around a generated image, over k; may exceed 1
+    coverage: Tensor  # fraction of real balls that contain a generated image
+    precision: Tensor  # fraction of generated images inside a real ball
+    recall: Tensor  # fraction of real images inside a generated ball
 
 
-def ball_radii(features: Tensor, k: int) -> Tensor:
-    """Return each row's distance to its k-th nearest other row.
+def kth_neighbour_distance(features: Tensor, k: int) -> Tensor:
+    """Return each row's Euclidean distance to its k-th nearest other row.
+
+    For features of any length, in float64, so that reported values do not depend on rounding; the
+    filter's :func:`uniemo.filtering.ball_radii` is a faster float32 form for unit features.
 
     Args:
         features: ``[N, F]`` float64 with N > k.
-        k: Which neighbour.
+        k: Which neighbour, at least 1.
 
     Returns:
-        ``[N]``.
+        ``[N]`` float64.
     """
     chunks = features.split(CHUNK)
     # Every row is its own nearest, hence k + 1.
@@ -44,10 +48,12 @@ def ball_radii(features: Tensor, k: int) -> Tensor:
 def neighbour_scores(real: Tensor, generated: Tensor, k: int = 5) -> NeighbourScores:
     """Compute density, coverage, precision and recall (Naeem et al. 2020, sections 2 and 3).
 
+    A ball's radius is the distance to the k-th nearest neighbour.
+
     Args:
         real: ``[R, F]``.
         generated: ``[G, F]``.
-        k: Neighbours that set a ball's radius.
+        k: Which neighbour, at least 1.
 
     Returns:
         The scores. All are NaN unless R > k and G > 0; recall also unless G > k.
@@ -56,9 +62,11 @@ def neighbour_scores(real: Tensor, generated: Tensor, k: int = 5) -> NeighbourSc
     nothing = real.new_tensor(torch.nan)
     if len(real) <= k or len(generated) == 0:
         return NeighbourScores(nothing, nothing, nothing, nothing)
-    radii = ball_radii(real, k)  # [R]
-    measurable = len(generated) > k
-    generated_radii = ball_radii(generated, k) if measurable else real.new_zeros(len(generated))
+    radii = kth_neighbour_distance(real, k)  # [R]
+    has_recall = len(generated) > k
+    generated_radii = (
+        kth_neighbour_distance(generated, k) if has_recall else real.new_zeros(len(generated))
+    )
 
     balls, inside = real.new_zeros(()), real.new_zeros(())
     nearest = torch.full_like(radii, torch.inf)  # [R], distance to the nearest generated image
@@ -76,22 +84,22 @@ def neighbour_scores(real: Tensor, generated: Tensor, k: int = 5) -> NeighbourSc
         density=balls / (k * len(generated)),
         coverage=(nearest < radii).double().mean(),
         precision=inside / len(generated),
-        recall=recalled.double().mean() if measurable else nothing,
+        recall=recalled.double().mean() if has_recall else nothing,
     )
 
 
 class DensityCoverage(GatheringMetric):
     """Density, coverage, precision and recall of generated images, per emotion and pooled.
 
-    Keeps the features of all images: 4 F bytes each.
+    The metric stores the features of all images: 4 F bytes each.
 
-    ``compute`` returns a dict of float64: ``density``, ``coverage``, ``precision``, ``recall``,
-    over all images pooled without regard to emotion, and each with ``_per_emotion`` ``[8]``,
+    ``compute`` returns a dict of float64: ``density``, ``coverage``, ``precision`` and ``recall``
+    over the images of all emotions together, and each with the suffix ``_per_emotion``, ``[8]``,
     within one emotion; NaN where :func:`neighbour_scores` has too few images.
 
     Args:
         num_features: Width F of the features.
-        k: Neighbours that set a ball's radius.
+        k: Which neighbour's distance is a ball's radius.
         kwargs: Arguments of ``torchmetrics.Metric``.
     """
 
@@ -112,7 +120,7 @@ class DensityCoverage(GatheringMetric):
         Args:
             features: ``[B, F]`` float.
             emotion: ``[B]`` long.
-            real: Whether these are real images, or else generated ones.
+            real: Whether the images are real; else they are generated.
 
         Raises:
             ValueError: If the shapes do not fit.

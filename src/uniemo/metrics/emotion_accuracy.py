@@ -1,36 +1,36 @@
-"""Emo-A: how often a judge sees the emotion that an image was made for (METHOD, "Metrics")."""
+"""Emo-A: accuracy of an emotion classifier on generated images (docs/method.md, "Metrics")."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from uniemo.emotions import N_EMOTIONS, POLARITY
-from uniemo.metrics.accumulation import check_rows, check_width, sum_per_emotion
+from uniemo.metrics.accumulation import SumMetric, check_rows, check_width, sum_per_emotion
 
 
-class EmotionAccuracy(Metric):
-    """Share of images whose emotion, or polarity, the judge's highest logit names.
+class EmotionAccuracy(SumMetric):
+    """Fraction of images for which a classifier predicts the intended emotion or its polarity.
 
-    The judge is the caller's: an emotion classifier independent of the model that made the images.
-    Its polarity is that of its chosen emotion. Source: METHOD, "Metrics" (Emo-A).
+    The classifier should be independent of the model that generated the images. Its polarity is
+    that of the predicted emotion. Source: Emo-A of EmoGen (Yang et al., CVPR 2024). torchmetrics'
+    ``MulticlassAccuracy`` returns 0 instead of NaN for an emotion without images.
 
-    ``compute`` returns a dict of float64, each in [0, 1], NaN where there was no image:
+    ``compute`` returns a dict of float64, each in [0, 1], NaN where there is no image:
 
     - ``emo_a_8``, ``emo_a_2``: scalars over all images.
     - ``emo_a_8_per_emotion``, ``emo_a_2_per_emotion``: ``[8]``, by the intended emotion.
 
+    Args:
+        kwargs: Arguments of ``torchmetrics.Metric``.
+
     Example:
         >>> metric = EmotionAccuracy()
-        >>> metric.update(torch.eye(8)[[0, 1]], torch.tensor([0, 4]))  # awe seen, anger meant
+        >>> predicted, intended = torch.eye(8)[[0, 1]], torch.tensor([0, 4])
+        >>> metric.update(predicted, intended)
         >>> metric.compute()["emo_a_8"]
         tensor(0.5000, dtype=torch.float64)
     """
-
-    full_state_update = False
-    higher_is_better = True
-    is_differentiable = False
 
     count: Tensor
     correct: Tensor
@@ -38,16 +38,14 @@ class EmotionAccuracy(Metric):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        for name in ("count", "correct", "correct_polarity"):
-            zeros = torch.zeros(N_EMOTIONS, dtype=torch.float64)
-            self.add_state(name, zeros, dist_reduce_fx="sum", persistent=True)
+        self.add_sums("count", "correct", "correct_polarity")
 
     def update(self, logits: Tensor, emotion: Tensor) -> None:
-        """Count a batch.
+        """Add a batch.
 
         Args:
-            logits: The judge's logits or probabilities, ``[B, 8]``.
-            emotion: The emotion each image was made for, ``[B]`` long.
+            logits: Logits or probabilities of the classifier, ``[B, 8]``.
+            emotion: The emotion each image was generated for, ``[B]`` long.
 
         Raises:
             ValueError: If the shapes do not fit.
@@ -55,10 +53,10 @@ class EmotionAccuracy(Metric):
         check_width("logits", logits, N_EMOTIONS)
         check_rows(logits=logits, emotion=emotion)
         polarity = torch.tensor(POLARITY, device=logits.device)  # [8]
-        seen = logits.argmax(dim=1)  # [B]
+        predicted = logits.argmax(dim=1)  # [B]
         self.count += sum_per_emotion(torch.ones_like(emotion), emotion)
-        self.correct += sum_per_emotion(seen == emotion, emotion)
-        self.correct_polarity += sum_per_emotion(polarity[seen] == polarity[emotion], emotion)
+        self.correct += sum_per_emotion(predicted == emotion, emotion)
+        self.correct_polarity += sum_per_emotion(polarity[predicted] == polarity[emotion], emotion)
 
     def compute(self) -> dict[str, Tensor]:
         """Return the accuracies (see the class)."""

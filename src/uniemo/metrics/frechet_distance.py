@@ -1,4 +1,10 @@
-"""FID on the features of a network of the caller's, mended where torchmetrics' own needs it."""
+"""FID on features of any network: torchmetrics' own, with corrections.
+
+Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium",
+NeurIPS 2017.
+
+Legend: B images, F feature width.
+"""
 
 from typing import Any
 
@@ -10,22 +16,22 @@ from torchmetrics.utilities import rank_zero_warn
 from uniemo.metrics.accumulation import check_width
 
 MINIMUM_IMAGES = 2048
-"""Images of either kind below which the distance is too high by its bias."""
+"""Number of images of either kind below which the bias of the distance is large."""
 
 
 class FrechetDistance(FrechetInceptionDistance):
-    """torchmetrics' FID on ready features, in float64 to the end.
+    """torchmetrics' FID on precomputed features, in float64 throughout.
 
-    It is *the* FID only when the features are Inception's 2,048 of images resized as its authors
-    did; whatever they are, ``feature_name`` says so in warnings and reports. Sums are all it keeps,
-    so every process computes the same, also one that has seen no image.
+    It is *the* FID only for the 2,048 features of Inception with the published resizing;
+    ``feature_name`` names the features in warnings and reports. Its states are sums, so all
+    processes compute the same value, also those without images.
 
     ``compute`` returns a float64 scalar, NaN while either kind has fewer than two images; it warns
     once below 2,048 of either.
 
     Args:
         num_features: Width F of the features.
-        feature_name: Network and resize the features come from, as the report shall name them.
+        feature_name: Network and resizing of the features, for warnings and reports.
         kwargs: Arguments of ``torchmetrics.Metric``.
     """
 
@@ -36,7 +42,7 @@ class FrechetDistance(FrechetInceptionDistance):
         self.persistent(True)
         self.num_features = num_features
         self.feature_name = feature_name
-        # torchmetrics sets this in `update` alone, and fails where another process had the images.
+        # torchmetrics sets this in `update` only, and fails on a process without images.
         self.orig_dtype = torch.float64
         self._warned = False
 
@@ -45,7 +51,7 @@ class FrechetDistance(FrechetInceptionDistance):
 
         Args:
             features: ``[B, F]`` float.
-            real: Whether these are real images, or else generated ones.
+            real: Whether the images are real; else they are generated.
 
         Raises:
             ValueError: If the features have another width.
@@ -63,7 +69,7 @@ class FrechetDistance(FrechetInceptionDistance):
             self._warned = True
             rank_zero_warn(
                 f"Frechet distance of {self.feature_name} on {n_real} real and {n_generated} "
-                f"generated images: below {MINIMUM_IMAGES} of either it is too high by its bias; "
+                f"generated images: below {MINIMUM_IMAGES} of either its bias is large; "
                 "compare it only at equal numbers."
             )
         if min(n_real, n_generated) < 2:

@@ -17,7 +17,7 @@ CHUNK = 1024
 
 
 def kernel_sum(first: Tensor, second: Tensor) -> Tensor:
-    """Sum the cubic kernel over all pairs of rows of ``[N, F]`` and ``[M, F]``, in chunks."""
+    """Sum the cubic kernel over all pairs of rows of ``[N, F]`` and ``[M, F]``, chunk by chunk."""
     width = first.shape[1]
     total = first.new_zeros(())
     for chunk in first.split(CHUNK):
@@ -26,14 +26,14 @@ def kernel_sum(first: Tensor, second: Tensor) -> Tensor:
 
 
 def unbiased_mean_discrepancy(real: Tensor, generated: Tensor) -> Tensor:
-    """Estimate the squared discrepancy from all pairs, leaving out each image with itself.
+    """Estimate the squared discrepancy from all pairs, without pairs of an image with itself.
 
     Args:
         real: ``[R, F]``.
         generated: ``[G, F]``.
 
     Returns:
-        float64 scalar, about 0 (also below it) for equal distributions; NaN unless R, G > 1.
+        float64 scalar, near 0 and possibly negative for equal distributions; NaN unless R, G > 1.
     """
     real, generated = real.double(), generated.double()
     if min(len(real), len(generated)) < 2:
@@ -49,17 +49,18 @@ def unbiased_mean_discrepancy(real: Tensor, generated: Tensor) -> Tensor:
 
 
 class KernelDistance(GatheringMetric):
-    """KID on ready features, over all images rather than over random subsets of them.
+    """KID on precomputed features, over all images instead of random subsets.
 
-    torchmetrics' own averages this estimate over 100 subsets, drawn without a seed on each process,
-    and waits forever when processes have unequal numbers of batches. The estimate is unbiased at
-    any size, so all images at once have the same expectation, less noise and nothing to draw.
+    torchmetrics' KID averages this estimate over 100 subsets, drawn without a seed in each process,
+    and hangs if processes have different numbers of batches. The estimate is unbiased for any
+    number of images, so using all of them has the same expectation, a lower variance and needs no
+    random numbers.
 
     ``compute`` returns a float64 scalar (see :func:`unbiased_mean_discrepancy`).
 
     Args:
         num_features: Width F of the features.
-        feature_name: Network and resize the features come from, as the report shall name them.
+        feature_name: Network and resizing of the features, for reports.
         kwargs: Arguments of ``torchmetrics.Metric``.
     """
 
@@ -78,7 +79,7 @@ class KernelDistance(GatheringMetric):
 
         Args:
             features: ``[B, F]`` float.
-            real: Whether these are real images, or else generated ones.
+            real: Whether the images are real; else they are generated.
 
         Raises:
             ValueError: If the features have another width.

@@ -1,10 +1,12 @@
-"""LPIPS, or a like distance, over all pairs of one emotion, from sums instead of pairs.
+"""LPIPS, or a similar distance, averaged over all pairs of images of one emotion.
 
 LPIPS (Zhang et al., CVPR 2018, equation 1) is a squared Euclidean distance between weighted,
-channel-normalised feature maps. Once those maps are laid out as one vector per image, the mean over
-all pairs is exact and streaming (:mod:`uniemo.metrics.pairwise_diversity`).
+channel-normalised feature maps. With these maps as one vector per image, the mean over all pairs is
+computed from sums (:mod:`uniemo.metrics.pairwise_diversity`), which torchmetrics' LPIPS of given
+pairs cannot.
 
-Legend: B images, L layers, c_l, h_l, w_l channels and sides of layer l, F = sum of c_l h_l w_l.
+Legend: B images, H and W sides of an image, L layers, c_l, h_l, w_l channels and sides of layer l,
+F = sum of c_l h_l w_l.
 """
 
 from collections.abc import Sequence
@@ -18,22 +20,23 @@ from uniemo.metrics.pairwise_diversity import PairwiseDiversity
 
 
 def perceptual_embedding(layers: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
-    """Lay feature maps out so that ||x - x'||^2 is their perceptual distance.
+    """Return one vector x per image such that ||x - x'||^2 is the perceptual distance.
 
     Args:
         layers: L feature maps ``[B, c_l, h_l, w_l]``.
-        weights: L channel weights ``[c_l]``, none negative. Ones give the unlearnt distance.
+        weights: L channel weights ``[c_l]``, 0 or more; ones give the distance without learned
+            weights.
 
     Returns:
         ``[B, F]``.
 
     Raises:
-        ValueError: If a weight is negative, or if there is not one set of weights per layer.
+        ValueError: If a weight is negative, or if the numbers of layers and weights differ.
     """
     parts = []
     for maps, weight in zip(layers, weights, strict=True):
         if (weight < 0).any():
-            raise ValueError("a channel weight is negative; a perceptual distance needs them >= 0")
+            raise ValueError("a channel weight is negative; give weights of 0 or more")
         norm = (maps.square().sum(dim=1, keepdim=True) + 1e-8).sqrt()  # [B, 1, h_l, w_l]
         positions = maps.shape[2] * maps.shape[3]
         scale = (weight / positions).sqrt()[:, None, None]  # [c_l, 1, 1]
@@ -42,11 +45,11 @@ def perceptual_embedding(layers: Sequence[Tensor], weights: Sequence[Tensor]) ->
 
 
 class LPIPSEmbedding(nn.Module):
-    """Images -> vectors whose squared distance is LPIPS.
+    """Embeds images in vectors whose squared distance is LPIPS.
 
     Args:
-        lpips: The network inside torchmetrics' metric,
-            ``LearnedPerceptualImagePatchSimilarity(net_type).net``.
+        lpips: The network of torchmetrics' metric,
+            ``LearnedPerceptualImagePatchSimilarity(net_type).net``; it is set to evaluation mode.
     """
 
     lpips: Any  # torchmetrics gives its network no public type
@@ -56,14 +59,21 @@ class LPIPSEmbedding(nn.Module):
         self.lpips = lpips.eval()
 
     def train(self, mode: bool = True) -> "LPIPSEmbedding":
-        """Stay in evaluation mode: the network is a yardstick."""
+        """Stay in evaluation mode, because the network is frozen."""
         super().train(mode)
         self.lpips.train(False)
         return self
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor:
-        """Embed images ``[B, 3, H, W]`` in [-1, 1]; returns ``[B, F]``, F growing with H W."""
+        """Embed images.
+
+        Args:
+            image: ``[B, 3, H, W]`` in [-1, 1].
+
+        Returns:
+            ``[B, F]``, where F grows with H W.
+        """
         layers = self.lpips.net(self.lpips.scaling_layer(image))
         weights = [lin.model[-1].weight[0, :, 0, 0] for lin in self.lpips.lins]
         return perceptual_embedding(layers, weights)
@@ -72,9 +82,10 @@ class LPIPSEmbedding(nn.Module):
 class PerceptualDiversity(PairwiseDiversity):
     """Mean perceptual distance over all pairs of images of one emotion.
 
-    Feed it :class:`LPIPSEmbedding`'s vectors for LPIPS, or another network's
-    :func:`perceptual_embedding` for a distance that is then reported under that network's name.
-    Source: METHOD, "Metrics" (LPIPS between pairs of one emotion); all pairs is ours.
+    With the vectors of :class:`LPIPSEmbedding` it is LPIPS; with those of
+    :func:`perceptual_embedding` of another network, it is to be reported under that network's name.
+    Source: the diversity of EmoGen (Yang et al., CVPR 2024); all pairs instead of a sample is an
+    extension.
 
     ``compute`` returns a dict of float64: ``diversity_per_emotion`` ``[8]``, NaN below two images,
     and ``diversity``, the plain mean over the emotions that have a value.

@@ -1,19 +1,20 @@
-"""The pointing game (Zhang et al., ECCV 2016): does a query's attention peak on the object?"""
+"""The pointing game: how often the maximum of an attention map lies on the object.
+
+Legend: B attention maps, gh and gw their height and width in cells.
+"""
 
 from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
-from uniemo.metrics.accumulation import check_rows
+from uniemo.metrics.accumulation import SumMetric, check_rows
 
 
 def attention_peak(attention: Tensor) -> Tensor:
-    """Return where each attention map peaks once it is enlarged to the image.
+    """Return the position of each attention map's maximum after resizing to the image.
 
-    Bilinear enlargement has its maximum at the centre of the highest cell, so that centre is the
-    peak at any resolution.
+    Bilinear resizing has its maximum at the centre of the highest cell, at any resolution.
 
     Args:
         attention: ``[B, gh, gw]``.
@@ -26,14 +27,18 @@ def attention_peak(attention: Tensor) -> Tensor:
     return torch.stack([(cell % width + 0.5) / width, (cell // width + 0.5) / height], dim=1)
 
 
-class PointingGame(Metric):
-    """Share of attention maps whose peak lies in the object's box, with what chance would give.
+class PointingGame(SumMetric):
+    """Fraction of attention maps with their maximum in the object's box, and its chance level.
 
-    Source: Zhang et al., "Top-down Neural Attention by Excitation Backprop", ECCV 2016; without
-    their 15-pixel margin, and chance as the mean share of the image that the boxes cover (ours).
+    Source: Zhang et al., "Top-down Neural Attention by Excitation Backprop", ECCV 2016, but without
+    their margin of 15 pixels. The chance level is the mean fraction of the image that the boxes
+    cover (extension).
 
-    ``compute`` returns a dict of float64 in [0, 1], NaN where there was no map: ``pointing``,
+    ``compute`` returns a dict of float64 in [0, 1], NaN without maps: ``pointing`` and
     ``pointing_chance``.
+
+    Args:
+        kwargs: Arguments of ``torchmetrics.Metric``.
 
     Example:
         >>> metric = PointingGame()
@@ -42,29 +47,23 @@ class PointingGame(Metric):
         tensor(0.2500, dtype=torch.float64)
     """
 
-    full_state_update = False
-    higher_is_better = True
-    is_differentiable = False
-
     count: Tensor
     hits: Tensor
     area_sum: Tensor
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        for name in ("count", "hits", "area_sum"):
-            zero = torch.zeros((), dtype=torch.float64)
-            self.add_state(name, zero, dist_reduce_fx="sum", persistent=True)
+        self.add_sums("count", "hits", "area_sum", shape=())
 
     def update(self, attention: Tensor, box: Tensor) -> None:
-        """Count a batch; leave out images without the object.
+        """Add a batch, which must not contain images without the object.
 
         Args:
-            attention: ``[B, gh, gw]``, higher is more.
-            box: ``[B, 4]``: left, top, right, bottom, relative to the image, in [0, 1].
+            attention: ``[B, gh, gw]``; higher values mean more attention.
+            box: ``[B, 4]`` with left, top, right, bottom, relative to the image, in [0, 1].
 
         Raises:
-            ValueError: If the shapes do not fit or a box is no box within the image.
+            ValueError: If the shapes do not fit, or a box is empty or not within the image.
         """
         check_rows(attention=attention, box=box)
         corner, opposite = box.double().split(2, dim=1)  # [B, 2] each

@@ -1,7 +1,10 @@
-"""Sem-D as the public script computes it, for comparison only (METHOD, "Defects").
+"""Sem-D as the public script computes it, for comparison only.
 
-Its image list is never emptied between emotions, so the pairs of a later emotion mix all earlier
-ones, and only ten random pairs are taken. ``protocol: published`` reports it under its own name.
+The script never empties its list of images between emotions, so the pairs of an emotion include
+images of all earlier ones, and it takes only ten random pairs (docs/method.md, "Defects of the
+public code").
+
+Legend: B images, F feature width, C = 8 emotions, P pairs per emotion.
 """
 
 from typing import Any
@@ -19,20 +22,20 @@ from uniemo.metrics.accumulation import (
 
 
 def published_pairs(counts: Tensor, n_pairs: int = 10, seed: int = 0) -> Tensor:
-    """Draw the public script's pairs: for each emotion, from the images of it and all before it.
+    """Draw pairs as the public script does: per emotion, from its images and all earlier ones.
 
-    Also what LPIPS under ``protocol: published`` is to be computed on.
+    The published LPIPS uses such pairs, too.
 
     Args:
-        counts: Images of each emotion, ``[C]`` long; every emotion needs one, the first two.
-        n_pairs: Pairs P drawn per emotion.
-        seed: Seed of the draw.
+        counts: Images of each emotion, ``[C]`` long; at least one each, and two of the first.
+        n_pairs: P.
+        seed: Seed of the pairs.
 
     Returns:
-        ``[C, P, 2]`` long: two different positions in the list of images ordered by emotion.
+        ``[C, P, 2]`` long: two different positions in the list of images sorted by emotion.
 
     Raises:
-        ValueError: If there is no pair to draw for some emotion.
+        ValueError: If an emotion has no pair.
     """
     if (counts < 1).any() or counts[0] < 2:
         raise ValueError(
@@ -49,16 +52,16 @@ def published_pairs(counts: Tensor, n_pairs: int = 10, seed: int = 0) -> Tensor:
 
 
 class PublishedSemanticDiversity(GatheringMetric):
-    """Sem-D over ten seeded random pairs of the growing list of images.
+    """Sem-D over ten random pairs per emotion of the growing list of images.
 
-    ``compute`` returns a dict: ``published_sem_d_per_emotion`` ``[8]`` and ``published_sem_d``,
-    their mean; NaN where :func:`published_pairs` has too few images. The same images give the same
-    value whatever their order of arrival.
+    ``compute`` returns a dict of float64: ``published_sem_d_per_emotion`` ``[8]`` and
+    ``published_sem_d``, their mean; NaN where :func:`published_pairs` has too few images. The order
+    of the updates does not matter.
 
     Args:
         num_features: Width F of the features.
-        n_pairs: Pairs drawn per emotion.
-        seed: Seed of the draw.
+        n_pairs: P.
+        seed: Seed of the pairs.
         kwargs: Arguments of ``torchmetrics.Metric``.
     """
 
@@ -80,7 +83,7 @@ class PublishedSemanticDiversity(GatheringMetric):
         Args:
             features: ``[B, F]`` float.
             emotion: ``[B]`` long.
-            index: ``[B]`` long, the image's own number: the list's order within an emotion.
+            index: ``[B]`` long, numbers of the images, which sort the list within an emotion.
 
         Raises:
             ValueError: If the shapes do not fit.

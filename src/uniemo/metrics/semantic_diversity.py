@@ -1,4 +1,4 @@
-"""Sem-D: how much the images of one emotion differ in meaning (METHOD, "Metrics")."""
+"""Sem-D: semantic diversity of the images of one emotion (docs/method.md, "Metrics")."""
 
 from torch import Tensor
 
@@ -9,9 +9,9 @@ from uniemo.metrics.pairwise_diversity import PairwiseDiversity
 class SemanticDiversity(PairwiseDiversity):
     """Mean over all pairs of one emotion of the mean over dimensions of the squared difference.
 
-    The published numbers take CLIP ViT-L/14 image features, as they leave the model (not of unit
-    length). Source: METHOD, "Metrics" (Sem-D); all pairs within one emotion, not the public
-    script's ten across the growing list (:class:`PublishedSemanticDiversity`).
+    Source: Sem-D of EmoGen (Yang et al., CVPR 2024), with CLIP ViT-L/14 image features that are not
+    normalised. All pairs within one emotion are used, not the public script's ten pairs of a
+    growing list (:class:`uniemo.metrics.PublishedSemanticDiversity`).
 
     ``compute`` returns a dict of float64: ``sem_d_per_emotion`` ``[8]``, NaN below two images, and
     ``sem_d``, the plain mean over the emotions that have a value.

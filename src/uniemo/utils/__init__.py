@@ -1,1 +1,1 @@
-"""What every room may use: files, fingerprints, seeding, precision, processes."""
+"""Helpers that every package may use: files, fingerprints, seeding, precision, processes."""

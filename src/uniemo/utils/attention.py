@@ -1,4 +1,4 @@
-"""Which of PyTorch's attention kernels trains fastest."""
+"""Choice of PyTorch's attention kernel for training."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -6,19 +6,23 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 SHORT = 256
-"""Tokens up to which plain products train faster than the fused kernel, on CPUs in bfloat16; the
-matrices of longer sequences would fill the memory."""
+"""Longest sequence, in tokens, for which unfused attention is used: on CPUs in bfloat16 it trains
+faster than the fused kernel, but its memory grows with the square of the length."""
 
 
 def training_attention(device: torch.device, tokens: int) -> AbstractContextManager[None]:
-    """Return a context for a training step's forward pass; the backward pass follows it.
+    """Return a context that selects the attention kernel of a training step's forward pass.
 
-    The fused kernel's backward pass in bfloat16 on CPUs takes several times what plain products
-    take. Everywhere else PyTorch's own choice stands.
+    The backward pass uses the same kernel. On CPUs in bfloat16 the backward pass of the fused
+    kernel is several times slower than that of unfused attention, so short sequences take the
+    latter. In all other cases PyTorch chooses.
 
     Args:
-        device: Where the step runs.
-        tokens: Length of the longest sequence in it.
+        device: Device of the step.
+        tokens: Length of the longest sequence in the step.
+
+    Returns:
+        A context manager for the forward pass.
     """
     if device.type == "cpu" and torch.is_autocast_enabled("cpu") and tokens <= SHORT:
         return sdpa_kernel(SDPBackend.MATH)

@@ -1,6 +1,9 @@
-"""Files that appear whole or not at all: the one place that writes results."""
+"""Atomic writing of files: a reader finds the old content, the new content or no file."""
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,34 +14,66 @@ from safetensors.torch import save
 from torch import Tensor
 
 
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` and rename it to ``path`` when the block ends.
+
+    Several processes may do so at once; the last one wins. Missing parent folders are created. If
+    the block raises, what it wrote is deleted and ``path`` stays as it was. A process that is
+    killed may leave a ``*.part`` behind.
+
+    Args:
+        path: File to replace, or folder to create.
+
+    Yields:
+        A path that does not exist yet, for the block to write a file or a folder to.
+
+    Raises:
+        OSError: If writing fails, or if a folder is to be created where a filled one exists.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
+
+
 def read_json(path: Path) -> Any:
-    """Read a JSON file."""
+    """Read a JSON file in UTF-8.
+
+    Raises:
+        OSError: If the file cannot be read.
+        json.JSONDecodeError: If it is not JSON.
+    """
     return json.loads(path.read_text("utf-8"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically: beside its place, then renamed, whoever else writes it.
-
-    Folders that are missing are made.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
-    part.write_bytes(content)
-    part.replace(path)
+    """Write a file atomically (see :func:`atomic_path`)."""
+    with atomic_path(path) as part:
+        part.write_bytes(content)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file atomically."""
+    """Write a JSON file atomically, indented by one space.
+
+    Raises:
+        TypeError: If JSON cannot express the content; nothing is written.
+    """
     write_bytes(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def write_table(path: Path, table: pyarrow.Table) -> None:
     """Write a Parquet file atomically."""
-    buffer = pyarrow.BufferOutputStream()
-    parquet.write_table(table, buffer)
-    write_bytes(path, buffer.getvalue().to_pybytes())
+    with atomic_path(path) as part:
+        parquet.write_table(table, part)
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write a safetensors file atomically."""
+    """Write a safetensors file atomically; tensors may be of any layout and on any device."""
     write_bytes(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}))

@@ -1,18 +1,21 @@
-"""What results depend on: names that change with what was computed from, settings that matter."""
+"""Content hashes that name cached results."""
 
 import hashlib
-from typing import Any
 
 import torch
 from torch import Tensor
 
-# Where work is done and kept, not what it is; and what the model itself tells the data.
-IRRELEVANT = {"cache", "cache_dir", "num_workers", "clip_size", "clip_mean", "clip_std"}
-IRRELEVANT |= {"diffusion_size", "crop_epochs", "seed", "images_at_once"}
-
 
 def fingerprint(*parts: str | Tensor) -> str:
-    """Name texts and tensors by all their bytes, in 32 hexadecimal digits."""
+    """Hash texts and tensors, the latter with their type and shape.
+
+    Args:
+        parts: Everything that the named result depends on, in a fixed order; tensors of any shape
+            and on any device.
+
+    Returns:
+        32 hexadecimal digits of SHA-256.
+    """
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, Tensor):
@@ -21,12 +24,3 @@ def fingerprint(*parts: str | Tensor) -> str:
         else:
             digest.update(f"{part}\n".encode())
     return digest.hexdigest()[:32]
-
-
-def relevant_settings(content: Any) -> Any:
-    """Return nested settings without those that no result depends on."""
-    if isinstance(content, dict):
-        return {
-            key: relevant_settings(value) for key, value in content.items() if key not in IRRELEVANT
-        }
-    return content

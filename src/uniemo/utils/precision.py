@@ -1,4 +1,4 @@
-"""The precision of a trainer that is told none."""
+"""Default precision of a trainer."""
 
 from typing import Any, Literal
 
@@ -9,13 +9,16 @@ Precision = Literal["bf16-mixed", "32-true"]
 
 
 def native_precision(accelerator: str) -> Precision:
-    """Return bf16-mixed where the device computes in bfloat16 itself, else 32-true.
+    """Return ``bf16-mixed`` where the device computes in bfloat16 natively, else ``32-true``.
 
-    Emulated bfloat16 is slower than float32, so a processor must have avx512_bf16 (seen by PyTorch
-    2.10 and later) and a GPU be of Ampere or later.
+    Emulated bfloat16 is slower than float32, so a CPU needs avx512_bf16 (reported by PyTorch 2.10
+    and later) and a GPU the Ampere architecture or a later one.
 
     Args:
-        accelerator: Lightning's name of what the training runs on.
+        accelerator: Lightning's name of the accelerator: ``cpu``, ``gpu``, ``auto``, ...
+
+    Returns:
+        A value of Lightning's ``Trainer(precision=...)``.
     """
     device = Fabric(accelerator=accelerator, devices=1).device
     if device.type == "cuda":

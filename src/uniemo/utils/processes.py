@@ -1,8 +1,8 @@
-"""Whether several processes work together."""
+"""State of distributed training."""
 
 from torch import distributed
 
 
-def in_group() -> bool:
-    """Return whether this process is one of a process group."""
+def is_distributed() -> bool:
+    """Return whether this process belongs to an initialised process group."""
     return distributed.is_available() and distributed.is_initialized()

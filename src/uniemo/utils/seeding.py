@@ -1,4 +1,4 @@
-"""Which rows of a data set are taken, and in what order: from a seed alone."""
+"""Choice and order of the rows of a data set, as functions of a seed alone."""
 
 from enum import IntEnum
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Stream(IntEnum):
-    """First word of every random key, so that no two uses of a seed share their numbers."""
+    """First element of every random key: each use of a seed gets its own random numbers."""
 
     FRACTION = 1
     ORDER = 2
@@ -15,22 +15,31 @@ class Stream(IntEnum):
 
 
 def shuffled_rows(n: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the rows 0..n-1 in the order of one epoch, [n] int."""
+    """Return a random order of n rows that depends on the seed and the epoch alone.
+
+    Args:
+        n: Number of rows.
+        seed: Seed of the run.
+        epoch: Number of the epoch.
+
+    Returns:
+        A permutation of 0..n-1, [n] int.
+    """
     return np.random.default_rng([Stream.ORDER, seed, epoch]).permutation(n)
 
 
 def stratified_rows(label: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Choose a share of the rows of every class.
+    """Choose the same fraction of the rows of every class at random.
 
-    With one seed, the rows of a smaller fraction are among those of a greater one.
+    For one seed, the rows of a smaller fraction are a subset of those of a larger one.
 
     Args:
         label: Class of each row, [N] int.
-        fraction: Share of each class, in (0, 1]; at least one row of a class is kept.
-        seed: Names the choice.
+        fraction: Fraction of each class, in (0, 1]; at least one row per class is kept.
+        seed: Seed of the choice.
 
     Returns:
-        Rows in ascending order, [n] int.
+        Chosen rows in ascending order, [n] int.
     """
     chosen = []
     for name in np.unique(label):

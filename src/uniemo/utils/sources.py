@@ -1,4 +1,4 @@
-"""Where weights and folders may lie: a path, a hub id, or inside the installed package."""
+"""Sources of weights: a path, a hub id, or a folder inside the installed package."""
 
 import hashlib
 from functools import cache
@@ -9,12 +9,15 @@ PACKAGE = "package:"
 
 
 def resolve(source: str) -> str:
-    """Replace ``package:PATH`` in a source by the path of that folder in the uniemo package.
+    """Replace ``package:PATH`` in a source by the absolute path of PATH in the uniemo package.
 
-    So a configuration names the weights that uniemo ships without knowing where it is installed.
+    A configuration can thus name the weights that come with uniemo wherever it is installed.
 
     Args:
-        source: For instance ``local-dir:package:backbones/weights/clip``; anything else stays.
+        source: For instance ``local-dir:package:backbones/weights/clip``.
+
+    Returns:
+        The source with the path filled in; unchanged if it does not contain ``package:``.
     """
     before, mark, path = source.partition(PACKAGE)
     return f"{before}{files('uniemo').joinpath(path)}" if mark else source
@@ -22,7 +25,14 @@ def resolve(source: str) -> str:
 
 @cache
 def weights_digest(source: str) -> str:
-    """Name what lies in a local source by all its bytes; a hub's id or tag is its own name."""
+    """Return a digest of the content of a local source.
+
+    Args:
+        source: A file or a folder, as for :func:`resolve`; or a hub id or tag.
+
+    Returns:
+        16 hexadecimal digits; the source itself if no such path exists (a hub id names itself).
+    """
     root = Path(resolve(source).removeprefix("local-dir:")).expanduser()
     if not root.exists():
         return source
