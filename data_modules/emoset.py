@@ -143,7 +143,7 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
 
     @property
     def latents(self) -> LatentLookup | None:
-        """What looks up latents; see the class."""
+        """Lookup of latents; see the class."""
         return self._latents
 
     @latents.setter
@@ -162,6 +162,10 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
             UserError: If the split is missing or broken.
         """
         return read_annotations(self._table(split), len(self.object_names))
+
+    def image_ids(self, split: str) -> list[str]:
+        """Return the names of a split's real images, in the order of ``Batch.index``."""
+        return list(self._table(split)["image_id"])
 
     def prepare_data(self) -> None:
         """Read the annotations into the cache, in one process."""

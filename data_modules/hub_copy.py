@@ -40,7 +40,7 @@ class HubCopy:
 
     @staticmethod
     def found_in(root: Path) -> bool:
-        """Whether the folder looks like such a copy."""
+        """Return whether the folder is such a copy."""
         return (root / "dataset_dict.json").is_file() or any(root.rglob("*.parquet"))
 
     @property

@@ -27,7 +27,7 @@ def open_source(root: str) -> EmoSetLayout | HubCopy:
 
 
 def cache_folder(cache_dir: str | None) -> Path:
-    """The folder of our Arrow files: the one given, or one in the cache of HF ``datasets``."""
+    """Return the folder of the Arrow files: by default one in the cache of HF ``datasets``."""
     if cache_dir is not None:
         return Path(cache_dir).expanduser()
     return Path(datasets.config.HF_DATASETS_CACHE) / "uniemo"

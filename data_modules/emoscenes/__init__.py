@@ -1,7 +1,7 @@
 """EmoScenes: the embedded data set, composed of painted scenes and twemoji objects.
 
 Names are EmoSet's; labels follow EmoSet's published p(emotion | attribute). ``compose`` paints one
-picture, :mod:`recipe` draws what is on it, :mod:`writer` writes the data set.
+image, :mod:`recipe` draws what is on it, :mod:`writer` writes the data set.
 """
 
 from data_modules.emoscenes.compose import Composition, compose

@@ -1,4 +1,4 @@
-"""A brush that paints in units of the picture's side, so that one scene fits every picture size.
+"""A brush that paints in units of the image's side, so that one scene fits every image size.
 
 Coordinates run from (0, 0) at the top left to (1, 1) at the bottom right. Colours are 8-bit RGB.
 """
@@ -41,12 +41,12 @@ class Brush:
 
     Args:
         side: Side of the canvas in pixels.
-        dice: Source of every random choice.
+        rng: Source of every random choice.
     """
 
-    def __init__(self, side: int, dice: random.Random) -> None:
+    def __init__(self, side: int, rng: random.Random) -> None:
         self.side = side
-        self.dice = dice
+        self.rng = rng
         self.image = Image.new("RGB", (side, side))
         self._draw = ImageDraw.Draw(self.image)
 
@@ -54,19 +54,19 @@ class Brush:
 
     def between(self, low: float, high: float) -> float:
         """Return a number drawn uniformly from [low, high]."""
-        return low + (high - low) * self.dice.random()
+        return low + (high - low) * self.rng.random()
 
     def count(self, low: int, high: int) -> int:
         """Return a whole number drawn uniformly from low..high, both included."""
-        return low + int((high - low + 1) * self.dice.random())
+        return low + int((high - low + 1) * self.rng.random())
 
     def chance(self, probability: float) -> bool:
         """Return True with the given probability."""
-        return self.dice.random() < probability
+        return self.rng.random() < probability
 
     def pick(self, colours: tuple[Colour, ...]) -> Colour:
         """Return one of the colours."""
-        return colours[int(len(colours) * self.dice.random())]
+        return colours[int(len(colours) * self.rng.random())]
 
     def near(self, colour: Colour, evenly_spaced: float = 16) -> Colour:
         """Return a colour near this one: lightness and channels move by up to ``evenly_spaced``."""
@@ -124,7 +124,7 @@ class Brush:
 
     def ridge(self, base: float, height: float, steps: int, colour: Colour) -> None:
         """Fill everything below a jagged line that rises up to ``height`` above ``base``."""
-        skyline = [(i / steps, base - height * self.dice.random()) for i in range(steps + 1)]
+        skyline = [(i / steps, base - height * self.rng.random()) for i in range(steps + 1)]
         self.polygon([(0, 1), *skyline, (1, 1)], colour)
 
     def blobs(

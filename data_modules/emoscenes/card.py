@@ -15,15 +15,15 @@ from data_modules.emoscenes.scenes import SCENE_NAMES
 
 CARD_NAME: Final = "card.json"
 VERSION: Final = 1
-"""Raised whenever the same seed gives other pictures or labels."""
+"""Raised whenever the same seed gives other images or labels."""
 
 
 def data_card(sizes: Mapping[str, int], *, size: int, seed: int) -> dict[str, Any]:
     """Return the machine-readable card; two data sets with equal cards are the same.
 
     Args:
-        sizes: Number of pictures per split.
-        size: Side of the pictures in pixels.
+        sizes: Number of images per split.
+        size: Side of the images in pixels.
         seed: Seed of everything random.
     """
     return {

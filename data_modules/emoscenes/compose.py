@@ -1,4 +1,4 @@
-"""Compose one picture: a painted scene, an object on it, distractors and a tone (ours).
+"""Compose one image: a painted scene, an object on it, distractors and a tone (extension).
 
 Everything is painted at twice the size and box-filtered once, which antialiases edges.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 
 from data_modules.emoscenes.brush import BRIGHT, Brush
-from data_modules.emoscenes.objects import DISTRACTORS, OBJECTS, picture
+from data_modules.emoscenes.objects import DISTRACTORS, OBJECTS, twemoji
 from data_modules.emoscenes.scenes import SCENES, plain
 
 NEUTRAL_TONE = 0.5
@@ -21,7 +21,7 @@ MAX_TILT = 25.0  # degrees
 
 
 class Composition(NamedTuple):
-    """A composed picture of side S and what is known of its object."""
+    """A composed image of side S and what is known of its object."""
 
     image: NDArray[np.uint8]  # [S, S, 3] RGB
     box: tuple[float, float, float, float] | None  # x0, y0, x1, y1 in pixels; None: no object
@@ -40,22 +40,22 @@ def compose(
     brightness: float = NEUTRAL_TONE,
     colorfulness: float = NEUTRAL_TONE,
 ) -> Composition:
-    """Compose a picture; the same generator state and arguments give the same bytes.
+    """Compose an image; the same generator state and arguments give the same bytes.
 
     Args:
         rng: Source of all randomness; exactly one number is drawn from it.
         scene: One of ``SCENE_NAMES``, or None for a plain ground.
         object: One of ``OBJECT_NAMES``, or None for no object.
-        size: Side S of the picture in pixels.
-        object_size: Range of the object's longer side (before its tilt), in sides of the picture.
+        size: Side S of the image in pixels.
+        object_size: Range of the object's longer side (before its tilt), in sides of the image.
         object_tilt: Degrees that the object is turned by at most, either way.
         distractors: Range of the number of small neutral things, both ends included.
-        brightness: Tone in [0, 1]; 0.5 leaves the picture as painted.
-        colorfulness: Tone in [0, 1]; 0.5 leaves the picture as painted.
+        brightness: Tone in [0, 1]; 0.5 leaves the image as painted.
+        colorfulness: Tone in [0, 1]; 0.5 leaves the image as painted.
 
     Raises:
         ValueError: If the scene or the object is unknown.
-        UserError: If the twemoji pictures are not installed.
+        UserError: If the twemoji images are not installed.
     """
     if scene is not None and scene not in SCENES:
         raise ValueError(f"scene {scene!r} is unknown; choose one of {', '.join(SCENES)}")
@@ -84,7 +84,7 @@ def compose(
 def _object_sprite(
     brush: Brush, name: str, object_size: tuple[float, float], object_tilt: float
 ) -> Image.Image:
-    """Return the object as RGBA at the picture's size, at random size, tilt, mirror and tint."""
+    """Return the object as RGBA at the image's size, at random size, tilt, mirror and tint."""
     longer = brush.between(*object_size) * brush.side
     tilt = brush.between(-object_tilt, object_tilt)
     large = _turned(OBJECTS[name], longer, tilt, mirror=brush.chance(0.5), limit=brush.side - 2)
@@ -99,10 +99,10 @@ def _turned(
     """Scale a twemoji's longer side to ``longer``, mirror and turn it, in one resampling.
 
     Returns:
-        Premultiplied (RGBa) picture on the smallest canvas that holds it, at most ``limit`` wide
+        Premultiplied (RGBa) image on the smallest canvas that holds it, at most ``limit`` wide
         and high: what would be larger is scaled down.
     """
-    original = picture(code_point)
+    original = twemoji(code_point)
     scale = longer / max(original.size)
     c, s = cos(radians(degrees)), sin(radians(degrees))
     wide = scale * (abs(c) * original.width + abs(s) * original.height)

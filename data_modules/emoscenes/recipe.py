@@ -1,4 +1,4 @@
-"""What is on a picture: emotion -> scene, object and tone, and the exact posterior (ours).
+"""What is on an image: emotion -> scene, object and tone, and the exact posterior (extension).
 
 Given the emotion y, scene, object, brightness and colorfulness are drawn independently, so
 
@@ -8,7 +8,7 @@ Given the emotion y, scene, object, brightness and colorfulness are drawn indepe
 Both attribute tables follow EmoSet's published p(y | attribute), raised to 1 / T and normalised:
 one temperature T softens (T > 1) all of them. The marginals p(scene) and p(object) are the flattest
 (of largest entropy) for which the emotions stay uniform, so p(y | scene) and p(y | object) are
-exactly the softened published ones. Seen alone, neither decides.
+exactly the softened published ones. Neither alone determines the emotion.
 
 Legend: C = 8 emotions, S scenes, O objects, L = 11 levels of tone.
 """
@@ -29,16 +29,16 @@ from uniemo.emotions import EMOTIONS, N_EMOTIONS
 Table = NDArray[np.float64]
 
 TEMPERATURE: Final = 1.2
-"""Chosen so that the ceilings lie where they should (see :meth:`Recipe.ceilings`)."""
+"""Chosen so that the ceilings are realistic (see :meth:`Recipe.ceilings`)."""
 
 NO_OBJECT: Final = 0.08
-"""Share of pictures without an object, whatever the emotion."""
+"""Share of images without an object, whatever the emotion."""
 
 SCENE_ANNOTATION_MISSING: Final = 0.3
 OBJECT_ANNOTATION_MISSING: Final = 0.2
-"""Shares of pictures that show a scene or an object without being annotated with it.
+"""Shares of images that show a scene or an object without being annotated with it.
 
-EmoSet too annotates a scene and objects in only part of its pictures; the shares are ours.
+EmoSet too annotates a scene and objects in only part of its images; the shares are an extension.
 """
 
 LEVELS: Final = tuple(level / 10 for level in range(11))
@@ -51,11 +51,11 @@ BRIGHTNESS_MEAN: Final = dict(
 COLORFULNESS_MEAN: Final = dict(
     zip(EMOTIONS, (0.60, 0.52, 0.52, 0.60, 0.52, 0.46, 0.42, 0.38), strict=True)
 )
-"""Tone given the emotion: a mild leaning, sad and fearful pictures darker and paler (ours)."""
+"""Tone given the emotion: sad and fearful images are slightly darker and paler (extension)."""
 
 
 class Drawn(NamedTuple):
-    """Everything drawn for one picture, as indices; ``object`` = O means no object."""
+    """Everything drawn for one image, as indices; ``object`` = O means no object."""
 
     emotion: int
     scene: int
@@ -99,7 +99,7 @@ class Recipe:
         )
 
     def posterior(self, drawn: Drawn) -> Table:
-        """Return p(y | everything drawn), [C]; the emotion in ``drawn`` is not looked at."""
+        """Return p(y | everything drawn), [C]; the emotion in ``drawn`` is not used."""
         joint = (
             self.scene[drawn.scene]
             * self.object[drawn.object]
@@ -109,7 +109,7 @@ class Recipe:
         return joint / joint.sum()
 
     def ceilings(self) -> dict[str, float]:
-        """Return the Bayes accuracies: the best any classifier can reach from what is named.
+        """Return the Bayes accuracies: the best that a classifier of these attributes can reach.
 
         Exact sums over the joint tables: sum over values of max over y of p(values | y) / C.
         """
@@ -144,7 +144,7 @@ def build_recipe(temperature: float = TEMPERATURE) -> Recipe:
 
 
 def published(kind: str) -> Table:
-    """Return EmoSet's p(emotion | attribute) of our scenes or objects.
+    """Return EmoSet's p(emotion | attribute) of the scenes or objects.
 
     Args:
         kind: ``"scene"`` or ``"object"``.
@@ -184,7 +184,7 @@ def flattest_marginal(conditional: Table) -> Table:
         [A], positive, sums to 1.
 
     Raises:
-        ValueError: If the table serves some emotion too poorly for any marginal to do it.
+        ValueError: If no marginal does so, because some emotion is too rare in the table.
     """
     excess = conditional - 1 / N_EMOTIONS  # [A, C]
     multiplier = np.zeros(N_EMOTIONS)
@@ -204,7 +204,7 @@ def _tone_given_emotion(mean: dict[str, float]) -> Table:
     """Return p(level | y), [L, C]: a Gaussian on the levels 0.1 to 0.9."""
     level = np.array(LEVELS)[:, None]
     table = np.exp(-0.5 * ((level - np.array(list(mean.values()))) / TONE_DEVIATION) ** 2)
-    table[[0, -1]] = 0  # the extremes would hide scene and object
+    table[[0, -1]] = 0  # the extreme levels would hide scene and object
     return table / table.sum(0)
 
 

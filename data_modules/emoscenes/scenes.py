@@ -1,7 +1,7 @@
 """The 24 scenes of EmoScenes and the plain ground, painted with a :class:`Brush`.
 
 Chosen from EmoSet's 254 scenes so that a person tells them apart at 64 pixels, that they differ in
-layout and colour, and that each of the eight emotions has scenes which speak for it (ours).
+layout and colour, and that each of the eight emotions has scenes that indicate it (extension).
 """
 
 from collections.abc import Callable

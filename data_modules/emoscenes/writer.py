@@ -32,7 +32,7 @@ from uniemo.utils.emoset import (
 )
 
 DEFAULT_SIZES: Final[Mapping[str, int]] = {"train": 8000, "val": 800, "test": 2000}
-CHUNK: Final = 40  # pictures per message between processes
+CHUNK: Final = 40  # images per message between processes
 
 
 def write_emoscenes(
@@ -43,24 +43,23 @@ def write_emoscenes(
     seed: int = 0,
     processes: int | None = None,
 ) -> Path:
-    """Write the data set, or do nothing where the same one already lies.
+    """Write the data set; do nothing if ``root`` already holds the same one.
 
-    Everything is written beside ``root`` and moved there at the end: what is half-written never
-    counts. Picture ``index`` of a split depends on (seed, split, index) alone. Emotions take turns,
-    so each split is balanced.
+    Everything is written beside ``root`` and moved there at the end. Image ``index`` of a split
+    depends on (seed, split, index) only. The emotions alternate, so each split is balanced.
 
     Args:
         root: Folder of the data set.
-        sizes: Number of pictures of "train", "val" and "test".
-        size: Side of the pictures in pixels.
+        sizes: Number of images of "train", "val" and "test".
+        size: Side of the images in pixels.
         seed: Seed of everything random, 0 or more.
-        processes: How many work at it; None for one per available CPU core.
+        processes: Number of processes; None for one per available CPU core.
 
     Returns:
         ``root``.
 
     Raises:
-        UserError: If an argument is impossible, the twemoji pictures are missing, or ``root`` holds
+        UserError: If an argument is impossible, the twemoji images are missing, or ``root`` holds
             something that is not EmoScenes.
     """
     root = Path(root)
@@ -72,7 +71,7 @@ def write_emoscenes(
     if _card_at(root) == card:
         return root
     if root.exists() and _card_at(root) is None and (not root.is_dir() or any(root.iterdir())):
-        raise UserError(f"{root} holds something else than EmoScenes; choose another folder")
+        raise UserError(f"{root} holds something other than EmoScenes; choose another folder")
 
     root.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
@@ -152,7 +151,7 @@ def _write_one(root: Path, size: int, seed: int, task: tuple[str, int, SplitRow]
 
 
 def _card_at(root: Path) -> dict[str, Any] | None:
-    """Return the card of the EmoScenes at ``root``, or None where there is none."""
+    """Return the card of the EmoScenes at ``root``, or None if there is none."""
     try:
         card = json.loads((root / CARD_NAME).read_text("utf-8"))
     except (OSError, ValueError):

@@ -43,7 +43,7 @@ def clip(clip_config: dict[str, Any]) -> open_clip.CLIP:
 
 @pytest.fixture
 def head(tokenizer: CLIPTokenizer) -> StableDiffusion:
-    """Latents of 16 x 16 from pictures of 64 x 64, as the masks of the pictures want."""
+    """Latents of 16 x 16 from images of 64 x 64, as the masks of the images want."""
     vae = {
         "down_block_types": ["DownEncoderBlock2D"] * 3,
         "up_block_types": ["UpDecoderBlock2D"] * 3,

@@ -9,15 +9,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from uniemo.backbones import autoencoder
-from uniemo.backbones.pictures import loader, to_unit_range
+from uniemo.backbones.composed_images import loader, to_unit_range
 
-PICTURES = 64
+IMAGES = 64
 
 
 @pytest.fixture(scope="module")
 def image() -> Tensor:
-    """Pictures [N, 3, 64, 64] in [-1, 1]: those that the map is measured on."""
-    return to_unit_range(next(iter(loader(1, 0, PICTURES, PICTURES)))["image"])
+    """Images [N, 3, 64, 64] in [-1, 1]: those that the map is measured on."""
+    return to_unit_range(next(iter(loader(1, 0, IMAGES, IMAGES)))["image"])
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,10 @@ def uneven() -> AutoencoderKL:
 
 
 @torch.no_grad()
-def test_equal_steps_change_pictures_equally(uneven: AutoencoderKL, image: Tensor) -> None:
+def test_equal_steps_change_images_equally(uneven: AutoencoderKL, image: Tensor) -> None:
     """Latents are uncorrelated, read channels act alike, unread ones are silent."""
     before = uneven.decode(uneven.encode(image).latent_dist.mode()).sample
-    autoencoder.make_isometric(uneven, seed=1, pictures=PICTURES)
+    autoencoder.make_isometric(uneven, seed=1, images=IMAGES)
     latents = uneven.encode(image).latent_dist.mode()
     after = uneven.decode(latents).sample
 
@@ -58,12 +58,12 @@ def test_equal_steps_change_pictures_equally(uneven: AutoencoderKL, image: Tenso
 @torch.no_grad()
 def test_the_loss_is_squared_and_absolute_error_and_a_trace_of_divergence() -> None:
     stage = autoencoder.AutoencoderStage(seed=0, steps=1, batch_size=2, learning_rate=1e-3)
-    picture = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
+    image = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
     torch.manual_seed(5)
-    found = stage.loss({"image": picture}, 0)
+    found = stage.loss({"image": image}, 0)
 
     torch.manual_seed(5)
-    image = picture / 127.5 - 1
+    image = image / 127.5 - 1
     vae = stage.autoencoder
     mean, log_variance = vae.quant_conv(vae.encoder(image)).chunk(2, 1)
     latents = mean + (log_variance / 2).exp() * torch.randn(mean.shape)

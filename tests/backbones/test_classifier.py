@@ -27,7 +27,7 @@ def test_training_moves_network_and_heads_and_not_the_autoencoder(
     stage: Classifier, tmp_path: Path
 ) -> None:
     frozen = [weight.clone() for weight in stage.head.parameters()]
-    moving = [*stage.eye.network.parameters(), *stage.heads.parameters()]
+    moving = [*stage.extractor.network.parameters(), *stage.heads.parameters()]
     before = [weight.clone() for weight in moving]
     run(stage, tmp_path)
     assert stage.global_step == 2
@@ -35,14 +35,14 @@ def test_training_moves_network_and_heads_and_not_the_autoencoder(
     # The convolution's bias has no effect before a normalisation.
     changed = [not torch.equal(a, b) for a, b in zip(before, moving, strict=True)]
     assert sum(changed) >= len(changed) - 1
-    statistics = stage.eye.network[1].running_mean
+    statistics = stage.extractor.network[1].running_mean
     assert statistics.all()
     kept = statistics.clone()
     stage.scores("it_{}", torch.rand(2, 3, 64, 64), {kind: torch.zeros(2) for kind in NAMES})
     assert torch.equal(statistics, kept)
 
 
-def test_it_learns_from_each_picture_crisp_and_reconstructed(
+def test_it_learns_from_each_image_crisp_and_reconstructed(
     stage: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
@@ -63,11 +63,11 @@ def test_it_learns_from_each_picture_crisp_and_reconstructed(
     torch.testing.assert_close(loss, torch.as_tensor(expected))
 
 
-def test_scores_count_labelled_pictures_alone_and_do_not_depend_on_the_batch(
+def test_scores_count_labelled_images_alone_and_do_not_depend_on_the_batch(
     stage: Classifier,
 ) -> None:
     image = torch.rand(20, 3, 64, 64)
-    stage.eye.network.eval()
+    stage.extractor.network.eval()
     with torch.no_grad():
         found = {kind: logits.argmax(1) for kind, logits in stage(image).items()}
     right = stage.scores("it_{}", image, found)

@@ -27,7 +27,7 @@ def stage(
 
 
 @torch.no_grad()
-def test_pictures_of_the_same_caption_are_not_each_others_negatives(stage: ClipStage) -> None:
+def test_images_of_the_same_caption_are_not_each_others_negatives(stage: ClipStage) -> None:
     image = F.normalize(torch.randn(5, 16), dim=1)
     has = [0, 1, 3, 4]
     text = stage.clip.encode_text(stage.object_tokens, normalize=True)
@@ -75,7 +75,7 @@ def test_the_loss_counts_objects_twice_and_names_them_with_an_article_in_every_o
 
 
 @pytest.mark.parametrize(("share", "dropped"), [(0.79, PATCH_DROPOUT), (0.8, 0.0)])
-def test_the_last_steps_see_whole_pictures(
+def test_the_last_steps_see_whole_images(
     stage: ClipStage, monkeypatch: pytest.MonkeyPatch, share: float, dropped: float
 ) -> None:
     monkeypatch.setattr(ClipStage, "share_done", share)

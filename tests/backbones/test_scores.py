@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from uniemo.backbones import classifier, one_word, scores
+from uniemo.backbones import classifier, scores, word_mapper
 from uniemo.diffusion import SamplingConfig
 from uniemo.vision.networks import ImageNetwork
 
 
 def means(size: int) -> ImageNetwork:
-    """A network that sees nothing but a picture's mean red, green and blue."""
+    """A network that sees nothing but an image's mean red, green and blue."""
     network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     return ImageNetwork(network, "means", 3, size, (0.0,) * 3, (1.0,) * 3)
 
@@ -38,8 +38,8 @@ def test_scores_are_written_group_by_group(weights: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(scores, "SAMPLING", SamplingConfig("UniPCMultistepScheduler", 2, 3.0, 16))
     monkeypatch.setattr(classifier, "efficientnet_lite0", means)
     monkeypatch.setattr(classifier, "STEPS", 2)
-    monkeypatch.setattr(one_word, "STEPS", 1)
-    train_one_word = scores.train_one_word
+    monkeypatch.setattr(word_mapper, "STEPS", 1)
+    train_word_mapper = scores.train_word_mapper
     kinds = [
         "zero_shot_{}",
         "classifier_{}_real",
@@ -52,14 +52,14 @@ def test_scores_are_written_group_by_group(weights: Path, monkeypatch: pytest.Mo
     def interrupt(*_: object) -> Tensor:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(scores, "train_one_word", interrupt)
+    monkeypatch.setattr(scores, "train_word_mapper", interrupt)
     with pytest.raises(KeyboardInterrupt):
         scores.write_scores(weights)
     found = json.loads((weights / "scores.json").read_text())
     assert set(found) == {"reconstruction_psnr_db"}.union(*names[:-1])
     assert (weights / "samples.png").is_file()
 
-    monkeypatch.setattr(scores, "train_one_word", train_one_word)
+    monkeypatch.setattr(scores, "train_word_mapper", train_word_mapper)
     scores.write_scores(weights)
     again = json.loads((weights / "scores.json").read_text())
     assert set(again) == {"reconstruction_psnr_db"}.union(*names)

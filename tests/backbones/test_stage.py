@@ -70,14 +70,14 @@ def watch(stage: Stage, monkeypatch: pytest.MonkeyPatch, stop: int | None = None
     return taken
 
 
-def test_an_interrupted_stage_ends_with_the_weights_of_an_undisturbed_one(
+def test_an_interrupted_stage_ends_with_the_weights_of_an_uninterrupted_one(
     build: Callable[[], Stage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    undisturbed = build()
-    before = copy.deepcopy(undisturbed.state_dict())
-    run(undisturbed, tmp_path / "undisturbed")
-    weights = undisturbed.state_dict()
-    for name, parameter in undisturbed.named_parameters():
+    uninterrupted = build()
+    before = copy.deepcopy(uninterrupted.state_dict())
+    run(uninterrupted, tmp_path / "uninterrupted")
+    weights = uninterrupted.state_dict()
+    for name, parameter in uninterrupted.named_parameters():
         if parameter.requires_grad and parameter.ndim > 1:  # some biases have no effect
             assert not torch.equal(parameter, before[name]), name
 

@@ -18,7 +18,7 @@ def test_there_are_24_scenes_and_64_objects_in_order() -> None:
     assert list(OBJECT_NAMES) == sorted(OBJECT_NAMES)
 
 
-def test_no_two_objects_and_no_distractor_share_a_picture() -> None:
+def test_no_two_objects_and_no_distractor_share_an_image() -> None:
     code_points = [*objects.OBJECTS.values(), *objects.DISTRACTORS]
     assert len(set(code_points)) == len(code_points)
 
@@ -40,16 +40,16 @@ def test_the_generator_decides_the_bytes() -> None:
     assert not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("thing", OBJECT_NAMES)
-def test_the_object_stands_out_inside_its_box_and_nowhere_else(thing: str) -> None:
-    scene = SCENE_NAMES[OBJECT_NAMES.index(thing) % len(SCENE_NAMES)]
-    picture = compose(rng(1), scene, thing, distractors=(0, 0))
+@pytest.mark.parametrize("name", OBJECT_NAMES)
+def test_the_object_stands_out_inside_its_box_and_nowhere_else(name: str) -> None:
+    scene = SCENE_NAMES[OBJECT_NAMES.index(name) % len(SCENE_NAMES)]
+    composed = compose(rng(1), scene, name, distractors=(0, 0))
     ground = compose(rng(1), scene, None, distractors=(0, 0)).image
-    difference = np.abs(picture.image.astype(float) - ground).mean(2)
-    assert difference[picture.mask > 0.5].mean() > 15
-    assert picture.box is not None
-    x0, y0, x1, y1 = (int(edge) for edge in picture.box)
-    assert picture.mask[y0:y1, x0:x1].sum() > 0.95 * picture.mask.sum()
+    difference = np.abs(composed.image.astype(float) - ground).mean(2)
+    assert difference[composed.mask > 0.5].mean() > 15
+    assert composed.box is not None
+    x0, y0, x1, y1 = (int(edge) for edge in composed.box)
+    assert composed.mask[y0:y1, x0:x1].sum() > 0.95 * composed.mask.sum()
     margin = 4  # the rim around the object, and the pixels it covers less than a quarter
     outside = np.ones_like(difference, bool)
     outside[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin] = False
@@ -57,7 +57,7 @@ def test_the_object_stands_out_inside_its_box_and_nowhere_else(thing: str) -> No
 
 
 @pytest.mark.parametrize("share", [0.35, 0.5, 0.75])
-def test_the_object_is_as_large_as_asked(share: float) -> None:
+def test_the_object_is_as_large_as_requested(share: float) -> None:
     for seed in range(20):
         box = compose(rng(seed), None, "Dice", object_size=(share, share)).box
         assert box is not None
@@ -66,14 +66,14 @@ def test_the_object_is_as_large_as_asked(share: float) -> None:
         assert share - 0.05 <= longer <= 1.33 * share + 0.02
 
 
-def test_the_object_is_turned_no_further_than_asked() -> None:
-    """Of one size, upright ones differ in nothing but their mirror image."""
+def test_the_object_is_turned_no_further_than_requested() -> None:
+    """Of one size, upright ones differ in noname but their mirror image."""
     shapes: dict[float, set[bytes]] = {0.0: set(), 1.0: set(), 25.0: set()}
-    for tilt, seen in shapes.items():
+    for tilt, found in shapes.items():
         for seed in range(20):
             mask = compose(rng(seed), None, "Lion", object_size=(0.5, 0.5), object_tilt=tilt).mask
             rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-            seen.add((mask[rows[0] : rows[-1], columns[0] : columns[-1]] > 0.5).tobytes())
+            found.add((mask[rows[0] : rows[-1], columns[0] : columns[-1]] > 0.5).tobytes())
     assert len(shapes[0.0]) == 2
     assert len(shapes[1.0]) > 2
     assert len(shapes[25.0]) == 20
@@ -105,16 +105,16 @@ def test_tone_sets_brightness_and_colorfulness() -> None:
     assert colour[2] > 1.5 * colour[0]
 
 
-@pytest.mark.parametrize(("scene", "thing"), [("moon", None), (None, "Unicorn")])
-def test_unknown_names_are_refused(scene: str | None, thing: str | None) -> None:
+@pytest.mark.parametrize(("scene", "name"), [("moon", None), (None, "Unicorn")])
+def test_unknown_names_are_refused(scene: str | None, name: str | None) -> None:
     with pytest.raises(ValueError, match="unknown; choose one of"):
-        compose(rng(), scene, thing)
+        compose(rng(), scene, name)
 
 
 def test_without_twemoji_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objects, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'uniemo\[emoscenes\]'"):
-        objects.picture.__wrapped__("1f981")
+        objects.twemoji.__wrapped__("1f981")
 
 
 def test_words_are_lower_case_without_underscores() -> None:

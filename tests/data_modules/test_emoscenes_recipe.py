@@ -51,7 +51,7 @@ def test_no_scene_and_no_object_is_rare(recipe: Recipe) -> None:
     assert recipe.object[:-1].mean(1).min() > 0.4 / len(OBJECT_NAMES)
 
 
-def test_ceilings_lie_where_they_should(recipe: Recipe) -> None:
+def test_ceilings_are_in_their_ranges(recipe: Recipe) -> None:
     ceilings = recipe.ceilings()
     assert 0.80 <= ceilings["everything"] <= 0.88
     assert ceilings["scene"] <= 0.66

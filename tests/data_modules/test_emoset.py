@@ -65,13 +65,15 @@ def test_batches_agree_with_annotations_and_files(data_module, emoset_root):
     assert (labels.scene == -1).any()
     assert (labels.objects.sum(dim=1) == 2).any()
     rows = json.loads((emoset_root / "train.json").read_text())
+    names = module.image_ids("train")
+    assert names == [Path(row[-2]).stem for row in rows]
     for batch in train_batches(module):
         index = batch["index"]
         assert torch.equal(batch["emotion"], labels.emotion[index])
         assert torch.equal(batch["scene"], labels.scene[index])
         assert torch.equal(batch["objects"], labels.objects[index])
         for row, name in zip(index.tolist(), batch["image_id"], strict=True):
-            assert rows[row][-2].endswith(f"{name}.jpg")
+            assert names[row] == name
 
 
 def test_evaluation_is_in_order_and_without_augmentation(data_module):

@@ -1,12 +1,11 @@
 """Train the small backbones: ``python -m uniemo.backbones --stage clip``, or another stage.
 
-Every stage resumes from its newest checkpoint under ``--folder``; a finished stage is skipped.
-``clip`` and ``autoencoder`` do not depend on each other and may run side by side. ``scores``
-measures the weights that lie in ``--weights`` and keeps nothing but its results there.
+A stage is ``clip``, ``autoencoder``, ``denoiser`` or ``scores``.
 """
 
-import argparse
+import sys
 from pathlib import Path
+from typing import Literal
 
 import lightning
 import open_clip
@@ -19,6 +18,7 @@ from uniemo.backbones.captions import build_tokenizer
 from uniemo.backbones.scores import write_scores
 from uniemo.backbones.stage import run
 from uniemo.utils.allocator import keep_freed_memory
+from uniemo.utils.command import run_command
 
 
 def train_clip(folder: Path, weights: Path, seed: int, steps: int, processes: int) -> None:
@@ -56,7 +56,7 @@ def train_denoiser(folder: Path, weights: Path, seed: int, steps: int, processes
         denoiser.save(stage, tokenizer, weights / "stable_diffusion")
 
 
-# As many steps as version 7 of the weights had in all.
+# With as many steps as version 7 of the weights.
 STAGES = {
     "clip": (train_clip, 3800),
     "autoencoder": (train_autoencoder, 5700),
@@ -64,34 +64,39 @@ STAGES = {
 }
 
 
-def main() -> None:
-    """Parse the command line and train the stages asked for."""
-    parser = argparse.ArgumentParser(prog="python -m uniemo.backbones", description=__doc__)
-    parser.add_argument("--stage", choices=[*STAGES, "scores", "all"], default="all")
-    parser.add_argument("--folder", type=Path, default=Path("runs/backbones"), help="checkpoints")
-    parser.add_argument(
-        "--weights", type=Path, default=Path(__file__).parent / "weights", help="what is written"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, help="length of the one stage asked for")
-    parser.add_argument("--processes", type=int, default=1, help="that share a step")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of each")
-    arguments = parser.parse_args()
+def train(
+    stage: Literal["clip", "autoencoder", "denoiser", "scores", "all"] = "all",
+    folder: Path = Path("runs/backbones"),
+    weights: Path = Path(__file__).parent / "weights",
+    seed: int = 0,
+    steps: int | None = None,
+    processes: int = 1,
+    threads: int | None = None,
+) -> None:
+    """Train the small backbones.
+
+    A stage resumes from its newest checkpoint; a finished stage is skipped. "clip" and
+    "autoencoder" do not depend on each other and can run in parallel. "scores" evaluates the
+    weights.
+
+    Args:
+        stage: Stage to run.
+        folder: Folder of the checkpoints.
+        weights: Folder of the weights, which are written, and of their scores.
+        seed: Seed of the initial weights, the images and the noise.
+        steps: Number of steps of a stage; by default its own.
+        processes: Number of processes that share a step.
+        threads: Number of threads of each process; by default torch's own.
+    """
     keep_freed_memory()
-    torch.set_num_threads(arguments.threads)
-    lightning.seed_everything(arguments.seed, verbose=False)
-    for name, (train, steps) in STAGES.items():
-        if arguments.stage in (name, "all"):
-            train(
-                arguments.folder,
-                arguments.weights,
-                arguments.seed,
-                arguments.steps or steps,
-                arguments.processes,
-            )
-    if arguments.stage in ("scores", "all"):
-        write_scores(arguments.weights)
+    torch.set_num_threads(threads or torch.get_num_threads())
+    lightning.seed_everything(seed, verbose=False)
+    for name, (run_stage, default_steps) in STAGES.items():
+        if stage in (name, "all"):
+            run_stage(folder, weights, seed, steps or default_steps, processes)
+    if stage in ("scores", "all"):
+        write_scores(weights)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_command(train, None, "python -m uniemo.backbones"))

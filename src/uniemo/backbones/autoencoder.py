@@ -8,15 +8,15 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional
 
-from uniemo.backbones.pictures import SIZE, loader, to_unit_range
+from uniemo.backbones.composed_images import SIZE, loader, to_unit_range
 from uniemo.backbones.stage import Stage
 
 LATENT_CHANNELS = 8
 """Twice Stable Diffusion's: five minutes of training on one core reach 20.0 dB with 8 and 17.0 dB
 with 4."""
 
-UNREAD = 1e-3
-"""A direction of the latents counts as unread below this share of the strongest one's effect."""
+UNUSED = 1e-3
+"""A direction of the latents counts as unused below this share of the strongest one's effect."""
 
 
 def build() -> AutoencoderKL:
@@ -34,7 +34,7 @@ def build() -> AutoencoderKL:
 
 
 class AutoencoderStage(Stage):
-    """Reconstruction, with a faint pull of the latents to the standard normal."""
+    """Reconstruction, with a weak pull of the latents to the standard normal."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -42,7 +42,7 @@ class AutoencoderStage(Stage):
         self.autoencoder = build()
 
     def loss(self, batch: dict[str, Tensor], _: int) -> Tensor:
-        """Return squared error, a share of absolute error, and a trace of divergence."""
+        """Return squared error, a share of absolute error, and a small share of divergence."""
         image = to_unit_range(batch["image"])
         posterior = self.autoencoder.encode(image).latent_dist
         output = self.autoencoder.decode(posterior.sample()).sample.float()
@@ -53,30 +53,30 @@ class AutoencoderStage(Stage):
 
 
 @torch.no_grad()
-def make_isometric(autoencoder: AutoencoderKL, seed: int, pictures: int = 2048) -> None:
-    """Fold a linear map into the autoencoder that makes distances in latents those in pictures.
+def make_isometric(autoencoder: AutoencoderKL, seed: int, images: int = 2048) -> None:
+    """Add a linear map to the autoencoder after which distances of latents are those of images.
 
-    Latents leave training with very uneven deviations, and some channels the decoder hardly reads.
-    A diffusion model learns all channels at one noise level and with one loss: where a channel that
-    nobody sees is as large as the one that carries the light, it learns noise, and shapes come late
-    (after 269,000 pictures on whitened latents an independent judge named 27 % of objects). So the
-    channels become uncorrelated directions of equal effect: a small change of the latents by d
-    changes the picture by as much whichever way d points, the squared length of all that the
-    decoder reads is 1 per channel on average, and directions it does not read are left out.
+    After training, the channels of the latents have very different deviations, and the decoder
+    hardly uses some of them. A diffusion model learns all channels at one noise level and with one
+    loss. If an unused channel is as large as that of the brightness, the model learns noise, and
+    shapes late (after 269,000 images on whitened latents an independent classifier recognised 27 %
+    of objects). So the channels become uncorrelated directions of equal effect: a small change of
+    the latents by d changes the image equally for every direction of d, the squared length of the
+    used directions is 1 per channel on average, and unused directions become 0.
 
     The map goes into ``quant_conv``, its inverse into ``post_quant_conv``; reconstructions of the
-    posterior's mean lose no more than the unread directions gave them. The posterior's variance,
-    tiny and unused, becomes one constant.
+    posterior's mean lose only what the unused directions contributed. The posterior's variance,
+    small and not needed, becomes a constant.
 
     Args:
         autoencoder: Changed in place.
-        seed: Of the pictures that the map is measured on.
-        pictures: Their number.
+        seed: Seed of the images that the map is computed from.
+        images: Their number.
     """
     latents = torch.cat(
         [
             autoencoder.encode(to_unit_range(batch["image"])).latent_dist.mode()
-            for batch in loader(seed, 0, pictures, 64)
+            for batch in loader(seed, 0, images, 64)
         ]
     )
     rows = latents.movedim(1, -1).flatten(0, -2).double()  # [N h w, c]
@@ -85,9 +85,9 @@ def make_isometric(autoencoder: AutoencoderKL, seed: int, pictures: int = 2048) 
     white = vectors * values.sqrt()  # [c, c], from white latents to latents
     energy = _energy(autoencoder, latents[:256], white)
     values, turn = torch.linalg.eigh(energy)
-    read = values > UNREAD * values.max()
-    deviation = torch.where(read, values / values[read].mean(), 0).sqrt()
-    backward = white @ turn @ torch.diag(torch.where(read, 1 / deviation, 0))
+    used = values > UNUSED * values.max()
+    deviation = torch.where(used, values / values[used].mean(), 0).sqrt()
+    backward = white @ turn @ torch.diag(torch.where(used, 1 / deviation, 0))
     forward = torch.diag(deviation) @ turn.T @ torch.linalg.inv(white)
 
     c = len(mean)
@@ -102,20 +102,20 @@ def make_isometric(autoencoder: AutoencoderKL, seed: int, pictures: int = 2048) 
 
 
 def _energy(autoencoder: AutoencoderKL, latents: Tensor, directions: Tensor) -> Tensor:
-    """Return how strongly the decoder answers to directions, as a Gram matrix [c, c].
+    """Return how strongly the decoder responds to directions, as a Gram matrix [c, c].
 
-    Every place of the latents [N, c, h, h] takes a small step along one column of ``directions``
-    [c, c], forward or backward at random, and the answers of the columns are multiplied.
+    Every position of the latents [N, c, h, h] takes a small step along one column of ``directions``
+    [c, c], forward or backward at random, and the responses to the columns are multiplied.
     """
     generator = torch.Generator().manual_seed(0)
     size, step = latents.shape[-1], 0.1
     sign = torch.randint(0, 2, (len(latents), 1, size, size), generator=generator) * 2.0 - 1
     base = autoencoder.decode(latents).sample
-    answers = [
+    responses = [
         autoencoder.decode(latents + step * sign * direction[:, None, None]).sample - base
         for direction in directions.T.to(latents)
     ]
-    wide = torch.stack(answers).flatten(1).double() / step  # [c, N 3 H H]
+    wide = torch.stack(responses).flatten(1).double() / step  # [c, N 3 H H]
     return wide @ wide.T / (len(latents) * size**2)
 
 

@@ -1,6 +1,6 @@
-"""Captions without emotion, and the reduced vocabulary that spells them.
+"""Captions without emotion words, and the reduced vocabulary that spells them.
 
-They hold no emotion word but in one scene's name, "amusement park".
+The one exception is the scene "amusement park".
 """
 
 import gzip
@@ -22,17 +22,17 @@ _FURTHER_WORDS = "a an the of in on with and image photo picture painting that e
 
 
 def object_caption(name: str) -> str:
-    """Return the caption of a picture's object: ``"Lion"`` gives ``"a lion"``."""
+    """Return the caption of an image's object: ``"Lion"`` gives ``"a lion"``."""
     noun = words(name)
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def build_tokenizer(folder: Path) -> CLIPTokenizer:
-    """Write a CLIP tokenizer that holds only the merges our words need, and load it.
+    """Write a CLIP tokenizer with only the merges that the captions need, and load it.
 
     The merges are CLIP's own (open_clip ships them), in CLIP's order, so a word that the reduced
-    vocabulary can spell is cut into the same pieces. All 512 byte tokens stay, so any text can be
-    read.
+    vocabulary can spell is split into the same tokens. All 512 byte tokens stay, so any text can
+    be encoded.
 
     Args:
         folder: Where ``vocab.json``, ``merges.txt`` and the configuration go.

@@ -1,6 +1,6 @@
-"""An independent classifier of scenes and objects, which tells whether painted pictures show them.
+"""An independent classifier of scenes and objects, for the evaluation of generated images.
 
-Legend: B pictures of a batch, N pictures, F width of the network's features, K classes.
+Legend: B images of a batch, N images, F width of the network's features, K classes.
 """
 
 from collections.abc import Mapping
@@ -12,52 +12,53 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES
-from uniemo.backbones.pictures import Subject
-from uniemo.backbones.stage import Stage, run_for_once
+from uniemo.backbones.composed_images import ObjectSettings
+from uniemo.backbones.stage import Stage, run_once
 from uniemo.diffusion import StableDiffusion
 from uniemo.vision.networks import efficientnet_lite0
 
 NAMES = {"object": OBJECT_NAMES, "scene": SCENE_NAMES}
 
 SEED = 97
-"""Of its weights and pictures, which no other part has seen."""
+"""Seed of its weights and its images, which no other part is trained on."""
 
 STEPS = 400
-"""Enough to read the object of 99 % of reconstructed pictures."""
+"""Enough to recognise the object in 99 % of reconstructed images."""
 
 BATCH = 32
 
 SIZE = 128
-"""Side in pixels at which it reads pictures: twice their own."""
+"""Side in pixels of its input: twice that of the images."""
 
 
 class Classifier(Stage):
     """An ImageNet network, trained on with a linear head each for object and scene.
 
-    It sees every picture as it is and as the autoencoder leaves it: one that knows crisp pictures
-    alone blames the autoencoder's blur on whoever painted, and so does a linear probe on the
-    network as it comes. It sees no painted picture, and nothing of the CLIP or the U-Net.
+    It is trained on every image and its reconstruction by the autoencoder: trained on sharp images
+    alone, it would count the autoencoder's blur as an error of the U-Net, as a linear probe on the
+    original network does. It is trained on no generated image, and uses neither CLIP nor U-Net.
 
     Args:
-        head: The Stable Diffusion whose autoencoder every painted picture comes through.
+        head: The Stable Diffusion whose autoencoder decodes every generated image.
         **arguments: Of :class:`Stage`.
     """
 
-    subject = Subject(large=0)  # as in the held-out pictures
+    object_settings = ObjectSettings(large=0)  # as in the held-out images
 
     def __init__(self, head: StableDiffusion, **arguments: Any) -> None:
         super().__init__(**arguments)
         torch.manual_seed(self.seed)
         self.head = head  # moves to the trainer's device
-        self.eye = efficientnet_lite0(SIZE)
-        self.eye.network.requires_grad_(True).train()  # with frozen batch statistics it reads worse
+        self.extractor = efficientnet_lite0(SIZE)
+        # Batch statistics are not frozen: that is less accurate.
+        self.extractor.network.requires_grad_(True).train()
         self.heads = nn.ModuleDict(
-            {kind: nn.Linear(self.eye.width, len(names)) for kind, names in NAMES.items()}
+            {kind: nn.Linear(self.extractor.width, len(names)) for kind, names in NAMES.items()}
         )
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Return the logits [B, K] by kind of label of pictures [B, 3, 64, 64] in [0, 1]."""
-        features = self.eye.network(self.eye.prepare(image))  # [B, F]
+        """Return the logits [B, K] by kind of label of images [B, 3, 64, 64] in [0, 1]."""
+        features = self.extractor.network(self.extractor.prepare(image))  # [B, F]
         return {kind: head(features) for kind, head in self.heads.items()}
 
     def loss(self, batch: dict[str, Tensor], _: int) -> Tensor:
@@ -72,14 +73,14 @@ class Classifier(Stage):
 
     @torch.no_grad()
     def scores(self, name: str, image: Tensor, labels: Mapping[str, Tensor]) -> dict[str, float]:
-        """Return the accuracy on pictures by kind of label.
+        """Return the accuracy on images by kind of label.
 
         Args:
             name: Of a score; ``{}`` is where the kind goes.
-            image: Pictures [N, 3, 64, 64] in [0, 1].
-            labels: What ``object`` and ``scene`` [N] they are to show, -1 for none.
+            image: Images [N, 3, 64, 64] in [0, 1].
+            labels: The true ``object`` and ``scene`` [N], -1 for none.
         """
-        self.eye.network.eval()
+        self.extractor.network.eval()
         parts = [self(part) for part in track(image.split(16), "Classifying")]
         return {
             name.format(kind): accuracy(torch.cat([part[kind] for part in parts]), labels[kind])
@@ -92,17 +93,17 @@ def train_classifier(head: StableDiffusion) -> Classifier:
     stage = Classifier(
         head, seed=SEED, steps=STEPS, batch_size=BATCH, learning_rate=1e-3, warmup=40
     )
-    run_for_once(stage)
+    run_once(stage)
     return stage
 
 
 def accuracy(logits: Tensor, label: Tensor) -> float:
-    """Return the share of labelled pictures (label [N], not -1) whose logits [N, K] are right."""
+    """Return the share of labelled images (label [N], not -1) whose logits [N, K] are right."""
     has = label >= 0
     return (logits[has].argmax(1) == label[has]).float().mean().item()
 
 
 @torch.no_grad()
 def reconstruct(head: StableDiffusion, image: Tensor) -> Tensor:
-    """Return what the autoencoder makes of pictures [N, 3, 64, 64] in [0, 1]: alike."""
+    """Return the autoencoder's reconstructions of images [N, 3, 64, 64] in [0, 1]."""
     return head.decode(head.encode(image * 2 - 1))

@@ -1,4 +1,4 @@
-"""The small CLIP: an open_clip model of ViT-L/14's structure, trained by contrast alone."""
+"""The small CLIP: an open_clip model with ViT-L/14's structure, trained by contrast only."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer
 
 from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES, words
 from uniemo.backbones.captions import CONTEXT_LENGTH, object_caption
-from uniemo.backbones.pictures import SIZE, Subject
+from uniemo.backbones.composed_images import SIZE, ObjectSettings
 from uniemo.backbones.stage import Stage
 
 MEAN = open_clip.OPENAI_DATASET_MEAN
@@ -22,7 +22,7 @@ STD = open_clip.OPENAI_DATASET_STD
 
 PATCH_DROPOUT = 0.5
 """Share of patches left out over the first 80 % of the steps (FLIP, arXiv 2212.00794): twice as
-many pictures in the same time. The last steps see whole pictures, as later use does."""
+many images in the same time. The last steps use whole images, as inference does."""
 
 
 def model_config(vocabulary: int) -> dict[str, Any]:
@@ -48,13 +48,13 @@ def model_config(vocabulary: int) -> dict[str, Any]:
 
 
 class ClipStage(Stage):
-    """Contrastive pretraining on three captions of every picture: object, scene, and both.
+    """Contrastive pretraining on three captions of every image: object, scene, and both.
 
-    The image tower, nine tenths of the cost, runs once for the three. Pictures of the same caption
+    The image tower, nine tenths of the cost, runs once for all three. Images of the same caption
     are not each other's negatives: the loss ranges over the batch's different captions.
     """
 
-    subject = Subject(large=0.4)
+    object_settings = ObjectSettings(large=0.4)
 
     mean: Tensor
     std: Tensor
@@ -81,7 +81,7 @@ class ClipStage(Stage):
         self.register_buffer("std", torch.tensor(STD)[:, None, None] * 255, persistent=False)
 
     def encode(self, image: Tensor) -> Tensor:
-        """Return unit image features [B, 192] of uint8 pictures [B, 3, 64, 64]."""
+        """Return unit image features [B, 192] of uint8 images [B, 3, 64, 64]."""
         return self.clip.encode_image((image.float() - self.mean) / self.std, normalize=True)
 
     def contrast(self, image: Tensor, caption: Tensor, tokens: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class ClipStage(Stage):
 
         Args:
             image: Unit features [B, E].
-            caption: Index of each picture's caption [B] in ``tokens``, -1 for none.
+            caption: Index of each image's caption [B] in ``tokens``, -1 for none.
             tokens: All captions of this kind [K, T].
         """
         has = caption >= 0

@@ -8,13 +8,15 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel, UniPCM
 from timm.optim import Muon
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTokenizer
 
 from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES, words
 from uniemo.backbones.autoencoder import LATENT_CHANNELS
-from uniemo.backbones.captions import CONTEXT_LENGTH, PSEUDO_WORD, object_caption
-from uniemo.backbones.pictures import ALL_OBJECTS, Subject, to_unit_range
+from uniemo.backbones.captions import PSEUDO_WORD, object_caption
+from uniemo.backbones.composed_images import ALL_OBJECTS, ObjectSettings, to_unit_range
 from uniemo.backbones.stage import Stage
+from uniemo.backbones.text_encoder import text_encoder_from_clip
+from uniemo.backbones.velocity_loss import velocity_loss
 from uniemo.diffusion.pseudo_word import encode_with_words
 
 SCHEDULE = {
@@ -24,31 +26,28 @@ SCHEDULE = {
     "beta_schedule": "scaled_linear",
     "prediction_type": "v_prediction",
 }
-"""Stable Diffusion's noise schedule, in every scheduler of ours."""
+"""Stable Diffusion's noise schedule, for training and sampling."""
 
 HARD_OBJECTS = (
     "Balloon", "Boat", "Bus", "Cart", "Caterpillar", "Coffee", "Crocodile", "Elephant", "Giraffe",
     "Microphone", "Pineapple", "Pumpkin", "Rabbit", "Saxophone", "Scissors", "Sculpture", "Sheep",
     "Skateboard", "Snake", "Spider",
 )  # fmt: skip
-"""Objects that come three times as often as others: of ten pictures of each, in other scenes and
-from other noise than the scores', a classifier like theirs took at least three of version 5's for
-something else."""
+"""Objects that are three times as frequent as others: a classifier like that of the scores
+misclassified at least three of ten images of each by version 5 of the weights, in other scenes and
+from other noise than the scores use."""
 
 TILT = 10.0
-"""Degrees that objects are turned by at most. EmoScenes turns them by up to 25; the fewer positions
-there are of a shape, the sooner a network of this size should know it (not measured by itself)."""
-
-MASK_WEIGHT = 3.0
-"""The loss of a latent pixel weighs 1 + this x the share of it that the object covers."""
+"""Greatest rotation of objects in degrees. EmoScenes has up to 25; a small network should learn a
+shape earlier with less variation (not measured separately)."""
 
 LOW_NOISE = 1.5
-"""Timesteps are 1000 u^(this), u uniform, so 34 % of them lie below 200: the same noise hides more
-of 16 x 16 latents than of Stable Diffusion's 64 x 64 (arXiv 2301.11093)."""
+"""Timesteps are 1000 u^(this), u uniform, so 34 % of them lie below 200: the same noise destroys
+more of 16 x 16 latents than of Stable Diffusion's 64 x 64 (arXiv 2301.11093)."""
 
 NOISES = 2
-"""Noise levels from which a picture is painted in one step: composing and encoding it take a sixth
-of a step's time if each is painted from one (a trial on one thread of a Xeon in bf16)."""
+"""Noise levels of each image in one step: composing and encoding an image take a sixth of the time
+of a step with one level (measured on one thread of a Xeon in bf16)."""
 
 KINDS = {"blend": 0.4, "pair": 0.3, "object": 0.15, "scene": 0.05, "none": 0.1}
 """Share of each kind of caption: one blended word, both, one of them, or nothing (for guidance)."""
@@ -56,9 +55,9 @@ KINDS = {"blend": 0.4, "pair": 0.3, "object": 0.15, "scene": 0.05, "none": 0.1}
 BLEND = (0.4, 1.1)
 """Range of the two weights of a blended word.
 
-UniEmo's condition is one word, a sum of an emotion, a scene and an object part. A text encoder of
-this size has not seen enough language to read such sums, so it is shown some: the mean token
-embeddings of the object's and the scene's words, each times a random weight.
+UniEmo's condition is one word, a sum of an emotion, a scene and an object part. A text
+encoder of this size does not learn to read such sums from captions alone, so it is trained on some:
+the mean token embeddings of the object's and the scene's words, each times a random weight.
 """
 
 
@@ -78,99 +77,8 @@ def build_unet() -> UNet2DConditionModel:
     )
 
 
-def text_encoder_from_clip(clip: Any, tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """Return a transformers text encoder with the weights of an open_clip text tower.
-
-    Raises:
-        RuntimeError: If the tower is of another structure.
-    """
-    state: dict[str, Tensor] = clip.state_dict()
-    width, layers = state["token_embedding.weight"].shape[1], len(clip.transformer.resblocks)
-    encoder = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=width,
-            intermediate_size=4 * width,
-            projection_dim=width,
-            num_hidden_layers=layers,
-            num_attention_heads=clip.transformer.resblocks[0].attn.num_heads,
-            max_position_embeddings=CONTEXT_LENGTH,
-            hidden_act="gelu",
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
-    prefix = "text_model." if any(k.startswith("text_model.") for k in encoder.state_dict()) else ""
-    new = {
-        "embeddings.token_embedding.weight": state["token_embedding.weight"],
-        "embeddings.position_embedding.weight": state["positional_embedding"],
-        "final_layer_norm.weight": state["ln_final.weight"],
-        "final_layer_norm.bias": state["ln_final.bias"],
-    }
-    names = {
-        "attn.out_proj": "self_attn.out_proj",
-        "ln_1": "layer_norm1",
-        "ln_2": "layer_norm2",
-        "mlp.c_fc": "mlp.fc1",
-        "mlp.c_proj": "mlp.fc2",
-    }
-    for i in range(layers):
-        old, target = f"transformer.resblocks.{i}", f"encoder.layers.{i}"
-        for kind in "weight", "bias":
-            for a, b in names.items():
-                new[f"{target}.{b}.{kind}"] = state[f"{old}.{a}.{kind}"]
-            packed = state[f"{old}.attn.in_proj_{kind}"].chunk(3)
-            for name, part in zip("qkv", packed, strict=True):
-                new[f"{target}.self_attn.{name}_proj.{kind}"] = part
-    missing, unexpected = encoder.load_state_dict(
-        {prefix + name: value for name, value in new.items()}, strict=False
-    )
-    if unexpected or any("position_ids" not in name for name in missing):
-        raise RuntimeError(f"text tower does not fit: missing {missing}, unexpected {unexpected}")
-    return encoder
-
-
-def velocity_loss(
-    unet: UNet2DConditionModel,
-    scheduler: DDPMScheduler,
-    latents: Tensor,
-    states: Tensor,
-    mask: Tensor,
-    low_noise: float = 1.0,
-) -> tuple[Tensor, Tensor]:
-    """Return the squared velocity error, the object's place weighing more, and the plain one.
-
-    A velocity's target is sqrt(alpha-bar_t) e - sqrt(1 - alpha-bar_t) x (arXiv 2202.00512); noise e
-    and timesteps t come from torch's global generator, the latter evenly spread over the batch as
-    in arXiv 2107.00630: row i of B gets the quantile u + i / B, modulo 1.
-
-    Args:
-        unet: Predicts velocities.
-        scheduler: The noise schedule.
-        latents: x [B, c, h, h].
-        states: Hidden states of the captions [B, T, W].
-        mask: Share of each latent pixel that the object covers [B, h, h].
-        low_noise: Exponent on the quantile that t comes from; above 1 prefers little noise.
-
-    Returns:
-        Two scalars.
-    """
-    latents = latents.float()  # an autoencoder under autocast gives fewer bits
-    noise = torch.randn_like(latents)
-    steps = scheduler.config.num_train_timesteps
-    rows = torch.arange(len(latents), device=latents.device) / len(latents)
-    uniform = (torch.rand((), device=latents.device) + rows) % 1
-    time = (steps * uniform**low_noise).long().clamp(max=steps - 1)
-    noisy = scheduler.add_noise(latents, noise, time)
-    target = scheduler.get_velocity(latents, noise, time)
-    error = (unet(noisy, time, states).sample.float() - target).square()  # [B, c, h, h]
-    weight = 1 + MASK_WEIGHT * mask[:, None]  # [B, 1, h, h]
-    return (weight * error).mean() / weight.mean(), error.mean()
-
-
 class DenoiserStage(Stage):
-    """Text-to-image pretraining, the object's place weighing more than its ground.
+    """Text-to-image pretraining, weighted by where the object is.
 
     Args:
         clip: The trained small CLIP, whose text tower the text encoder starts from.
@@ -179,7 +87,7 @@ class DenoiserStage(Stage):
         **arguments: Of :class:`Stage`.
     """
 
-    subject = Subject(
+    object_settings = ObjectSettings(
         (*ALL_OBJECTS, *(OBJECT_NAMES.index(name) for name in 2 * HARD_OBJECTS)), tilt=TILT
     )
 
@@ -221,11 +129,11 @@ class DenoiserStage(Stage):
         ]
 
     def build_optimizer(self) -> Optimizer:
-        """Return Muon (arXiv 2502.16982), the pretrained text encoder's weights at a lower rate.
+        """Return Muon (arXiv 2502.16982), with a lower rate for the pretrained text encoder.
 
-        First and last layer, embeddings and vectors take AdamW. From nothing, at half the batch and
-        the rate, the held-out velocity error fell in 450 of its steps as far as in 700 of AdamW's,
-        which take a sixth less time (a trial on one thread of a Xeon in bf16, one seed).
+        First and last layer, embeddings and vectors use AdamW. From random weights, with half the
+        batch and the rate, 450 steps of Muon reduced the held-out velocity error as much as 700
+        of AdamW, which take a sixth less time (one thread of a Xeon in bf16, one seed).
         """
         groups: list[dict[str, Any]] = []
         for module, rate, ends in (
@@ -242,7 +150,7 @@ class DenoiserStage(Stage):
         return Muon(groups, weight_decay=0.01, nesterov=True, betas=(0.9, 0.99))
 
     def blended(self, scene: Tensor, object_: Tensor) -> Tensor:
-        """Return one word per picture [B, W]: a weighted sum of its parts' mean embeddings."""
+        """Return one word per image [B, W]: a weighted sum of its parts' mean embeddings."""
         embedding: Any = self.text_encoder.get_input_embeddings()
         table: Tensor = embedding.weight
         means = [
@@ -279,7 +187,7 @@ class DenoiserStage(Stage):
         return encode_with_words(self.text_encoder, tokens, is_word, self.blended(scene, object_))
 
     def loss(self, batch: dict[str, Tensor], _: int) -> Tensor:
-        """Return the velocity error, the object's place weighing more."""
+        """Return the velocity error, weighted by where the object is."""
         with torch.no_grad():
             latents = self.autoencoder.encode(to_unit_range(batch["image"])).latent_dist.mode()
         latents, mask = latents.repeat(NOISES, 1, 1, 1), batch["mask"].repeat(NOISES, 1, 1)

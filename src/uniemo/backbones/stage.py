@@ -1,4 +1,4 @@
-"""What the three pretraining stages share: one resumable run over fresh pictures."""
+"""The base class of the pretraining stages, and a resumable run of one."""
 
 import math
 from abc import ABC, abstractmethod
@@ -13,28 +13,28 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
-from uniemo.backbones.pictures import Subject, loader
+from uniemo.backbones.composed_images import ObjectSettings, loader
 from uniemo.curriculum.curves import curve_logger
 from uniemo.utils.attention import SHORT, training_attention
 from uniemo.utils.precision import native_precision
 
 
 class Stage(lightning.LightningModule, ABC):
-    """A pretraining stage: rate schedule, and pictures that go on where a checkpoint stopped.
+    """A pretraining stage: learning-rate schedule, and images that continue after a checkpoint.
 
-    The rate rises over the first ``warmup`` steps, stays, and falls linearly to zero over the last
-    30 %, so that a longer run can go on from a checkpoint of the constant part.
+    The rate rises over the first ``warmup`` steps, stays constant, and falls linearly to zero over
+    the last 30 %, so that a longer run can continue from a checkpoint of the constant part.
 
     Args:
-        seed: Seed of weights and pictures.
+        seed: Seed of weights and images.
         steps: Length of the run in optimiser steps.
-        batch_size: Pictures per step, of all processes together.
+        batch_size: Images per step, of all processes together.
         learning_rate: Rate of the constant part.
         warmup: Steps of the rise.
     """
 
     steps_per_epoch = 100
-    subject = Subject()
+    object_settings = ObjectSettings()
 
     def __init__(
         self, seed: int, steps: int, batch_size: int, learning_rate: float, warmup: int = 200
@@ -55,7 +55,7 @@ class Stage(lightning.LightningModule, ABC):
         return self.global_step / self.steps
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """Make all noise a function of (seed, step, process), so that resuming is exact."""
+        """Seed all noise by (seed, step, process), so that resuming gives identical weights."""
         torch.manual_seed(hash((self.seed, self.global_step, self.global_rank)) % 2**32)
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
@@ -65,10 +65,10 @@ class Stage(lightning.LightningModule, ABC):
 
     @abstractmethod
     def loss(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
-        """Return what a stage minimises, of a batch of pictures."""
+        """Return the loss of a batch of images."""
 
     def build_optimizer(self) -> Optimizer:
-        """Return the optimiser; by default AdamW on all trained weights at one rate."""
+        """Return the optimiser: by default AdamW with one rate for all trained weights."""
         trained = [p for p in self.parameters() if p.requires_grad]
         return torch.optim.AdamW(
             trained, lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
@@ -84,25 +84,26 @@ class Stage(lightning.LightningModule, ABC):
         }
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """Return this process's pictures of the next hundred steps, or of the few that are left."""
+        """Return this process's images of the next hundred steps, or of the remaining ones."""
         share = self.steps_per_epoch * self.batch_size // self.trainer.world_size
         number = self.trainer.current_epoch * self.trainer.world_size + self.trainer.global_rank
         batch_size = self.batch_size // self.trainer.world_size
         left = self.steps - self.trainer.current_epoch * self.steps_per_epoch
         length = min(self.steps_per_epoch, left) * batch_size
-        return loader(self.seed, number * share, length, batch_size, self.subject)
+        return loader(self.seed, number * share, length, batch_size, self.object_settings)
 
 
 def run(stage: Stage, folder: Path, processes: int = 1) -> None:
-    """Train a stage to its end, from the newest checkpoint in ``folder`` if there is one.
+    """Train a stage to its end, resuming from ``folder`` if it holds a checkpoint.
 
     Args:
         stage: The stage, with fresh weights.
-        processes: Processes that share a step; on few cores two of one thread beat one of two.
+        processes: Processes that share a step; on few cores two of one thread are faster than one
+            of two.
         folder: Takes ``last.ckpt`` every hundred steps and the curves.
     """
     last = folder / "last.ckpt"
-    keep = ModelCheckpoint(
+    checkpoints = ModelCheckpoint(
         folder, filename="last", every_n_epochs=1, save_top_k=1, enable_version_counter=False
     )
     trainer = lightning.Trainer(
@@ -111,11 +112,11 @@ def run(stage: Stage, folder: Path, processes: int = 1) -> None:
         devices=processes,
         strategy="auto" if processes == 1 else "ddp",
         use_distributed_sampler=False,
-        # With max_steps, Lightning 2.6 resumes with one batch more of the epoch that was done.
+        # With max_steps, Lightning 2.6 resumes with one more batch of the finished epoch.
         max_epochs=math.ceil(stage.steps / stage.steps_per_epoch),
         reload_dataloaders_every_n_epochs=1,
         gradient_clip_val=1.0,
-        callbacks=[keep, RichProgressBar(refresh_rate=20)],
+        callbacks=[checkpoints, RichProgressBar(refresh_rate=20)],
         logger=curve_logger(folder),
         log_every_n_steps=20,
         enable_model_summary=False,
@@ -123,7 +124,7 @@ def run(stage: Stage, folder: Path, processes: int = 1) -> None:
     trainer.fit(stage, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
 
 
-def run_for_once(stage: Stage) -> None:
-    """Train a stage of minutes to its end, and keep nothing on disk."""
+def run_once(stage: Stage) -> None:
+    """Train a short stage to its end without keeping files."""
     with TemporaryDirectory() as folder:
         run(stage, Path(folder))

@@ -45,6 +45,9 @@ class EmotionData(Protocol):
     def annotations(self, split: str) -> Annotations:
         """Return the labels of a split's real images, in the order of ``Batch.index``."""
 
+    def image_ids(self, split: str) -> list[str]:
+        """Return the names of a split's real images, in the order of ``Batch.index``."""
+
     def fingerprint(self, split: str) -> str:
         """Return a name of a split's images, their order and their plain views, for caches."""
 

@@ -1,6 +1,6 @@
-"""How much of a picture one word can carry, UniEmo's condition being one.
+"""How much of an image one word can carry; UniEmo's condition is one word.
 
-Legend: B pictures of a batch, E width of CLIP's joint space, W width of the text encoder, T tokens
+Legend: B images of a batch, E width of CLIP's joint space, W width of the text encoder, T tokens
 of a caption.
 """
 
@@ -10,29 +10,29 @@ import torch
 from torch import Tensor, nn
 
 from uniemo.backbones.captions import PSEUDO_WORD
-from uniemo.backbones.denoiser import velocity_loss
-from uniemo.backbones.pictures import Subject, to_unit_range
-from uniemo.backbones.stage import Stage, run_for_once
+from uniemo.backbones.composed_images import ObjectSettings, to_unit_range
+from uniemo.backbones.stage import Stage, run_once
+from uniemo.backbones.velocity_loss import velocity_loss
 from uniemo.diffusion import StableDiffusion
 from uniemo.understanding import ClipBackbone
 
 SEED = 98
-"""Of the map's weights, its pictures, its noise."""
+"""Seed of the map's weights, its images and its noise."""
 
 STEPS = 1200
-"""What fits into minutes; the score is a lower bound of what one word can carry."""
+"""Takes minutes; the score is a lower bound of what one word can carry."""
 
 BATCH = 32
 
 
 def clip_features(backbone: ClipBackbone, image: Tensor) -> Tensor:
-    """Return CLIP's unit features [B, E] of pictures [B, 3, 64, 64] in [0, 1]."""
+    """Return CLIP's unit features [B, E] of images [B, 3, 64, 64] in [0, 1]."""
     mean, std = (image.new_tensor(v)[:, None, None] for v in (backbone.mean, backbone.std))
     return backbone.model.encode_image((image - mean) / std, normalize=True)
 
 
-class OneWordStage(Stage):
-    """From CLIP's feature of a picture to the one word of ``"a *"`` that paints it again.
+class WordMapperStage(Stage):
+    """From CLIP's feature of an image to the word of ``"a *"`` that generates it again.
 
     A two-layer MLP, trained through the frozen text encoder and U-Net. Its output is scaled and
     moved so that words start among the text encoder's real ones, as in
@@ -44,7 +44,7 @@ class OneWordStage(Stage):
         **arguments: Of :class:`Stage`.
     """
 
-    subject = Subject(large=0)  # as in the held-out pictures
+    object_settings = ObjectSettings(large=0)  # as in the held-out images
 
     word_mean: Tensor  # [W]
     word_std: Tensor  # scalar
@@ -67,12 +67,12 @@ class OneWordStage(Stage):
         self.register_buffer("word_std", std)
 
     def encode(self, image: Tensor) -> Tensor:
-        """Return hidden states [B, T, W] of ``"a *"`` for pictures [B, 3, 64, 64] in [0, 1]."""
+        """Return hidden states [B, T, W] of ``"a *"`` for images [B, 3, 64, 64] in [0, 1]."""
         word = self.word_mean + self.word_std * self.mapper(clip_features(self.backbone, image))
         return self.head.condition(word, f"a {PSEUDO_WORD}")
 
     def loss(self, batch: dict[str, Tensor], _: int) -> Tensor:
-        """Return the velocity error, the object's place weighing as in pretraining."""
+        """Return the velocity error, weighted as in pretraining."""
         latents = self.head.encode(to_unit_range(batch["image"]))
         states = self.encode(batch["image"].float() / 255)
         loss, error = velocity_loss(
@@ -82,10 +82,10 @@ class OneWordStage(Stage):
         return loss
 
 
-def train_one_word(backbone: ClipBackbone, head: StableDiffusion) -> OneWordStage:
+def train_word_mapper(backbone: ClipBackbone, head: StableDiffusion) -> WordMapperStage:
     """Return a trained map; minutes on a CPU."""
-    stage = OneWordStage(
+    stage = WordMapperStage(
         backbone, head, seed=SEED, steps=STEPS, batch_size=BATCH, learning_rate=1e-3
     )
-    run_for_once(stage)
+    run_once(stage)
     return stage
