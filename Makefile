@@ -10,7 +10,7 @@ PYTHON := $(or $(PYTHON),$(shell for p in python3.11 python3.12 python3.13 pytho
 PINS := $(shell cksum < constraints.txt | cut -d" " -f1)
 VENV := $(or $(VENV),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uniemo/$(notdir $(PYTHON))-$(PINS))
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install -qq -c constraints.txt
+PIP := $(BIN)/python -m pip install -c constraints.txt
 # Written last, it holds the path of the clone that the environment serves.
 READY := $(VENV)/clone.txt
 OTHER := $(filter-out $(CURDIR),$(shell cat $(READY) 2>/dev/null))
@@ -29,8 +29,10 @@ install: $(READY) ## set up the virtual environment and print how to activate it
 # The first call downloads; later ones (another clone, changed requirements) take seconds.
 $(READY): setup.cfg pyproject.toml constraints.txt $(if $(OTHER),rebind)
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found; install one or set PYTHON" >&2; exit 1; }
-	@rm -f $@; test -x $(BIN)/pip || { echo "Installing into $(VENV) (several GB)"; $(PYTHON) -m venv $(VENV); }
-	@$(PIP) setuptools && $(PIP) --no-build-isolation -e '.[emoscenes,test]'
+	@rm -f $@; test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (several GB the first time; $(VENV)/pip.log tells how far)"
+	@{ $(PIP) setuptools && $(PIP) --no-build-isolation -e '.[emoscenes,test]'; } > $(VENV)/pip.log 2>&1 \
+		|| { cat $(VENV)/pip.log >&2; exit 1; }
 	@echo "$(CURDIR)" > $@
 
 EMOSCENES := $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json)
