@@ -62,8 +62,9 @@ backbones: $(READY) ## train the small CLIP and Stable Diffusion from scratch (h
 test: lint ## lint, then run the tests (ARGS=tests/fusion: some of them)
 	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(ARGS)
 
-lint: $(READY) docs ## ruff, mypy, import contracts, documentation
+lint: $(READY) ## ruff, mypy, import contracts, documentation
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
+	@$(MAKE) --no-print-directory docs
 
 docs: $(READY) ## build the documentation (build/site/index.html)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
