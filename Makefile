@@ -1,75 +1,76 @@
-# uniemo: `make help` lists what can be made.
+# uniemo: `make help` lists the targets.
 EXPERIMENT ?= experiments/emoscenes.yaml
 PHASE ?= all
 PROFILE ?= quick
-PYTHON ?= python3.11
-CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uniemo
+PYTHON := $(or $(PYTHON),$(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))" 2>/dev/null && echo $$p && break; done))
 
-# The packages (several GB) live outside the clone, one folder per set of pins, shared by all clones.
-# .venv is a thin layer over them that holds this clone alone.
-REQUIREMENTS := sed -n '/^install_requires/,/^$$/p;/^emoscenes/,/^$$/p' setup.cfg \
-	| grep -oE '^    [A-Za-z0-9_-]+(\[[a-z,]+\])?([>=].*)?$$' | sed 's/^ *//'
-PINS := $(shell (cat constraints.txt; $(REQUIREMENTS)) | sha256sum | cut -c1-12)
-PACKAGES := $(CACHE)/packages-$(PINS)
-BIN := .venv/bin
-READY := .venv/ready-$(PINS)
+# One virtual environment (several GB) outside the clone, named after the pins: a fresh clone finds it
+# ready. It serves one clone at a time; to use two clones at once, give each its own (VENV=.venv).
+PINS := $(shell cksum < constraints.txt | cut -d" " -f1)
+VENV := $(or $(VENV),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uniemo/$(notdir $(PYTHON))-$(PINS))
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -c constraints.txt
+# Written last, it holds the path of the clone that the environment serves.
+READY := $(VENV)/clone.txt
+OTHER := $(filter-out $(CURDIR),$(shell cat $(READY) 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help install data backbones train eval ablate test lint bench clean
+.PHONY: help install data backbones train eval ablate test lint docs bench clean rebind
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
-	@echo "  Settings: PHASE=joint, EXPERIMENT=$(EXPERIMENT), ARGS='--key value'"
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@echo
+	@echo "  Settings: EXPERIMENT=$(EXPERIMENT) ARGS='--key value' VENV=folder PYTHON=python3.12"
 
-install: $(READY) ## set up the environment (.venv/bin/activate puts its commands on the path)
+install: $(READY) ## set up the virtual environment and print how to activate it
+	@echo "source $(BIN)/activate"
 
-$(PACKAGES)/ready: ; @mkdir -p $(CACHE)
-	@echo "Installing the pinned packages into $(PACKAGES) (a minute or a few)"
-	@rm -rf $(PACKAGES) && $(PYTHON) -m venv $(PACKAGES)
-	@($(REQUIREMENTS); echo "setuptools>=77") > $(PACKAGES)/requirements.txt
-	@$(PACKAGES)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt \
-		-r $(PACKAGES)/requirements.txt 2>&1 | grep -v "^WARNING: Location" || true
-	@$(PACKAGES)/bin/python -c "import torch, lightning, diffusers, open_clip, datasets"
-	@touch $@
+# The first call downloads; later ones (another clone, changed requirements) take seconds.
+$(READY): setup.cfg pyproject.toml constraints.txt $(if $(OTHER),rebind)
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found; install one or set PYTHON" >&2; exit 1; }
+	@rm -f $@; test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (several GB the first time; $(VENV)/pip.log tells how far)"
+	@{ $(PIP) setuptools && $(PIP) --no-build-isolation -e '.[emoscenes,test]'; } > $(VENV)/pip.log 2>&1 \
+		|| { cat $(VENV)/pip.log >&2; exit 1; }
+	@echo "$(CURDIR)" > $@
 
-$(READY): $(PACKAGES)/ready setup.cfg pyproject.toml
-	@rm -rf .venv && $(PACKAGES)/bin/python -m venv --without-pip .venv
-	@$(PACKAGES)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
-		> $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/packages.pth
-	@$(PACKAGES)/bin/python -m pip -q --disable-pip-version-check --python $(BIN)/python install --no-deps --no-build-isolation -e .
-	@touch $@
+EMOSCENES := $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json)
+# Further real images, the study's upper baseline on the whole training split.
+MORE_REAL := $(if $(EMOSCENES),$(if $(filter full,$(PROFILE)),data/emoscenes_more))
 
 data: data/emoscenes/card.json ## write the embedded data set (data/emoscenes)
 
 data/emoscenes/card.json: $(wildcard data_modules/emoscenes/*.py) | $(READY)
 	@$(BIN)/python -m data_modules.emoscenes --root data/emoscenes && touch $@
 
-# Further real pictures, the study's upper baseline on the whole training split.
 data/emoscenes_more/card.json: $(wildcard data_modules/emoscenes/*.py) | $(READY)
 	@$(BIN)/python -m data_modules.emoscenes --root data/emoscenes_more --seed 1 && touch $@
 
-backbones: $(READY) ## train the small CLIP and Stable Diffusion from nothing (hours; resumable)
-	@$(BIN)/python -m uniemo.backbones $(ARGS)
-
-train: $(READY) $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json) ## train: all phases, or PHASE=joint|generate|finetune
+train: $(READY) $(EMOSCENES) ## train: all phases, or PHASE=joint|generate|finetune
 	@$(BIN)/uniemo train --experiment $(EXPERIMENT) --phase $(PHASE) $(ARGS)
 
-eval: $(READY) $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json) ## evaluate the newest checkpoint, CKPT=file, or IMAGES=folder of any system
+eval: $(READY) $(EMOSCENES) ## evaluate the newest checkpoint, CKPT=file, or IMAGES=folder of any system
 	@$(BIN)/uniemo eval --experiment $(EXPERIMENT) $(if $(CKPT),--ckpt $(CKPT)) $(if $(IMAGES),--images $(IMAGES)) $(ARGS)
 
-lint: $(READY) ## ruff and mypy
-	@$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check . && $(BIN)/python -m mypy
-
-MORE_REAL := $(if $(findstring emoscenes,$(EXPERIMENT)),$(if $(filter full,$(PROFILE)),data/emoscenes_more))
-
-ablate: $(READY) $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json) $(MORE_REAL:%=%/card.json) ## does it help? writes docs/RESULTS.md (PROFILE=quick, or full: hours; resumable)
+ablate: $(READY) $(EMOSCENES) $(MORE_REAL:%=%/card.json) ## run the study, write docs/RESULTS.md (PROFILE=full: hours; resumable)
 	@$(BIN)/uniemo ablate --experiment $(EXPERIMENT) --profile $(PROFILE) $(MORE_REAL:%=--more-real %) $(ARGS)
 
-test: lint ## lint, type check and tests
+backbones: $(READY) ## train the small CLIP and Stable Diffusion from scratch (hours; resumable)
+	@$(BIN)/python -m uniemo.backbones $(ARGS)
+
+test: lint ## lint, then run the tests (ARGS=tests/fusion: some of them)
 	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## ruff, mypy, import contracts, documentation
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
+	@$(MAKE) --no-print-directory docs
+
+docs: $(READY) ## build the documentation (build/site/index.html)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 bench: $(READY) ## measure the speed of the filter
 	@$(BIN)/python -m uniemo.filtering.benchmark
 
-clean: ## remove what make made in this clone (not the shared packages)
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove caches and builds (keeps data, runs and the environment)
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

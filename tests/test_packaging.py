@@ -1,22 +1,36 @@
 """The wheel, installed elsewhere, brings everything that the clone has."""
 
+import ast
 import configparser
 import os
 import shutil
 import subprocess
 import sys
-import tomllib
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
+CONFIG = configparser.ConfigParser()
+CONFIG.read(ROOT / "setup.cfg")
+EXTRAS = CONFIG["options.extras_require"]
+DISTRIBUTIONS = packages_distributions()
 
 
-def listed_packages() -> set[str]:
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg")
-    return set(config["options"]["packages"].split())
+def requirements(lines: str) -> dict[str, Requirement]:
+    """Return the requirements of one option of setup.cfg by their names."""
+    found = [Requirement(line) for line in lines.split("\n") if line]
+    return {requirement.name.lower().replace("_", "-"): requirement for requirement in found}
+
+
+def test_the_environment_has_this_clone_installed():
+    import uniemo
+
+    message = "the environment serves another clone; run make install, or give each its own VENV"
+    assert Path(uniemo.__file__) == ROOT / "src/uniemo/__init__.py", message
 
 
 def test_the_package_list_is_what_the_folders_are():
@@ -24,24 +38,57 @@ def test_the_package_list_is_what_the_folders_are():
     for root, name in ((ROOT / "src/uniemo", "uniemo"), (ROOT / "data_modules", "data_modules")):
         for file in root.rglob("*.py"):
             found.add(".".join([name, *file.parent.relative_to(root).parts]))
-    assert listed_packages() == found
+    assert set(CONFIG["options"]["packages"].split()) == found
 
 
 def test_the_pins_lie_within_the_ranges():
-    from packaging.requirements import Requirement
+    lines = (ROOT / "constraints.txt").read_text().lower().replace("_", "-").splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line)
+    ranges = requirements(CONFIG["options"]["install_requires"]) | requirements(EXTRAS["test"])
+    for name, requirement in ranges.items():
+        assert requirement.specifier.contains(pins[name]), requirement
 
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg")
-    pins = dict(
-        line.lower().split("==")
-        for line in (ROOT / "constraints.txt").read_text().splitlines()
-        if "==" in line
+
+# These need an extra; elsewhere only a function may import what a plain install lacks.
+ROOMS = {
+    "src/uniemo/evaluation": "eval",
+    "src/uniemo/study": "study",
+    "data_modules/emoscenes": "emoscenes",
+}
+
+
+def imported(nodes: Iterable[ast.AST]) -> set[str]:
+    """Return the distributions of other people's modules that these statements import."""
+    modules = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            modules.add(node.module or "")
+    names = {module.split(".")[0] for module in modules} - {"uniemo", "data_modules"}
+    return {
+        DISTRIBUTIONS.get(name, [name])[0].lower().replace("_", "-")
+        for name in names - sys.stdlib_module_names
+    }
+
+
+def test_code_imports_only_what_its_extra_installs():
+    plain = set(requirements(CONFIG["options"]["install_requires"]))
+    extras = {extra: set(requirements(EXTRAS[extra])) for extra in ROOMS.values()}
+    for root in ("src/uniemo", "data_modules"):
+        for file in (ROOT / root).rglob("*.py"):
+            tree = ast.parse(file.read_text())
+            room = next((ROOMS[r] for r in ROOMS if file.is_relative_to(ROOT / r)), None)
+            assert imported(tree.body) <= plain | extras.get(room, set()), file
+            assert imported(ast.walk(tree)) <= plain.union(*extras.values()), file
+
+
+def test_importing_the_package_is_quick_and_sets_nothing():
+    script = (
+        "import os, sys; before = dict(os.environ); import uniemo; assert os.environ == before;"
+        "assert not {'torch', 'numpy', 'lightning'} & sys.modules.keys()"
     )
-    for line in config["options"]["install_requires"].split("\n"):
-        if line:
-            requirement = Requirement(line)
-            assert requirement.specifier.contains(pins[requirement.name.lower()]), line
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +134,7 @@ def test_without_the_clone_the_wheel_has_code_configs_and_weights(site, tmp_path
         "assert (w / 'clip/open_clip_model.safetensors').is_file();"
         "assert (w / 'stable_diffusion/unet/diffusion_pytorch_model.safetensors').is_file();"
         "assert (w / 'CARD.md').is_file();"
-        "import sys; sys.argv[1:] = ['configs']; from uniemo import cli; cli.main()"
+        "import sys; sys.argv[1:] = ['configs']; from uniemo.cli.main import main; main()"
     )
     listed = run(site, tmp_path, sys.executable, "-c", script)
     assert str(site / "uniemo/experiments/emoscenes.yaml") in listed
