@@ -7,10 +7,13 @@ import html
 import re
 from typing import Any
 
+from griffe import Extension as GriffeExtension
+from griffe import Module
 from latex2mathml.converter import convert
 from markdown import Extension, Markdown
 from markdown.preprocessors import Preprocessor
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 
 _EQUATION = re.compile(
     r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>'
@@ -18,6 +21,7 @@ _EQUATION = re.compile(
     re.DOTALL,
 )
 _ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod):<code>~?(.*?)</code>")
+_DOCTEST = re.compile(r"^( *)(>>> .*(?:\n *\S.*)*)", re.MULTILINE)
 _NAME = re.compile(r"<code>((?:uniemo|data_modules)(?:\.\w+)+)</code>")
 
 
@@ -36,7 +40,10 @@ def on_page_content(content: str, **_: Any) -> str:
 
 def _mathml(found: re.Match[str]) -> str:
     latex = html.unescape(found[2] or found[3])
-    return convert(latex, display="block" if found[1] == "div" else "inline")
+    mathml = convert(latex, display="block" if found[1] == "div" else "inline")
+    if "\\" in mathml:
+        raise PluginError(f"an equation holds a command that has no MathML: {latex}")
+    return mathml
 
 
 class Doctests(Extension):
@@ -49,10 +56,17 @@ class Doctests(Extension):
 
 class _Fences(Preprocessor):
     def run(self, lines: list[str]) -> list[str]:
-        text = re.sub(r"^( *)(>>> (?:.*\n?)(?:\1\S.*\n?|\1 +\S.*\n?)*)", _fence, "\n".join(lines), flags=re.M)
-        return text.split("\n")
+        return _DOCTEST.sub(_fence, "\n".join(lines)).split("\n")
 
 
 def _fence(found: re.Match[str]) -> str:
     indent, code = found[1], found[2].rstrip("\n")
     return f"{indent}```pycon\n{indent}{code}\n{indent}```\n"
+
+
+class Once(GriffeExtension):
+    """Each object on one page only: where it is defined, not where a package exports it again."""
+
+    def on_module(self, *, mod: Module, **_: Any) -> None:
+        """Forget what a package exports; mkdocstrings then shows its own members alone."""
+        mod.exports = None
