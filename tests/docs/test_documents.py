@@ -13,7 +13,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from functools import cache
 from io import StringIO
 from itertools import pairwise
@@ -163,9 +163,6 @@ def own_flags() -> set[str]:
 @pytest.fixture(scope="module")
 def configuration(own_flags) -> dict:
     """The paper-scale configuration, parsed with every configuration flag of every document."""
-    import contextlib
-    import io
-
     given: list[str] = []
     for path in GUIDES:
         for program, *words in commands(path):
@@ -174,10 +171,11 @@ def configuration(own_flags) -> dict:
                 for flag, value in zip(words, [*words[1:], ""], strict=True):
                     if flag.startswith("--") and flag not in own_flags:
                         given += [flag, value]
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
+    printed, errors = StringIO(), StringIO()
+    with redirect_stdout(printed), redirect_stderr(errors):
         leave("fit", "-c", str(ROOT / "experiments/emoset.yaml"), *given, "--print_config")
-    return yaml.safe_load(printed.getvalue())  # empty, with an error on stderr, for a wrong flag
+    assert printed.getvalue(), errors.getvalue()
+    return yaml.safe_load(printed.getvalue())
 
 
 @pytest.mark.filterwarnings("ignore")
