@@ -1,7 +1,7 @@
-"""From files to batches: EmoSet's layout, the two views of each picture, and the order of samples.
+"""From files to batches: EmoSet's layout, the two views of each image, and the order of samples.
 
-One data module reads EmoSet, the embedded EmoScenes, pools of generated pictures in the same
-layout, and the copies of EmoSet on hubs that carry pictures and emotions alone.
+One data module reads EmoSet, the embedded EmoScenes, pools of generated images in the same layout,
+and copies of EmoSet on hubs, which have images and emotions only.
 """
 
 from data_modules.check import check

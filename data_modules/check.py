@@ -1,4 +1,4 @@
-"""``uniemo data check``: is a copy of EmoSet whole, and what is in it?"""
+"""``uniemo data check``: validate a copy of EmoSet and count its images."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -6,32 +6,31 @@ from functools import partial
 
 import datasets
 
-from data_modules.pictures import read_annotations
+from data_modules.dataset import read_annotations
 from data_modules.source import cache_folder, open_source
-from data_modules.views import open_picture, unreadable
+from data_modules.views import open_image, unreadable
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.errors import UserError
 
 
 def check(root: str, cache_dir: str | None = None) -> str:
-    """Read every annotation, decode every picture, and count.
+    """Read every annotation, decode every image, and count.
 
     Args:
         root: Folder in EmoSet's layout, or a hub's copy of EmoSet.
         cache_dir: Folder of the Arrow files; None for one in the cache of HF ``datasets``.
 
     Returns:
-        A table of lines: per split the pictures of each emotion, and the share of the pictures that
-        have a scene and an object.
+        A table as text: for each split the number of images of each emotion, and the shares of
+        images with a scene and with an object.
 
     Raises:
-        UserError: On the first thing that is broken: a file, a row, a name, a picture, or a picture
-            that stands in two splits.
+        UserError: If a file, a row, a name or an image is broken, or an image is in two splits.
     """
     source = open_source(root)
     lines = [
         f"{source.root}: {len(source.scene_names)} scenes and {len(source.object_names)} objects",
-        " ".join(f"{name:>11}" for name in ("split", "pictures", *EMOTIONS, "scene", "object")),
+        " ".join(f"{name:>11}" for name in ("split", "images", *EMOTIONS, "scene", "object")),
     ]
     split_of: dict[str, str] = {}
     for split in source.splits:
@@ -39,7 +38,7 @@ def check(root: str, cache_dir: str | None = None) -> str:
         for name in table["image_id"]:
             if split_of.setdefault(name, split) != split:
                 raise UserError(
-                    f"picture {name} of {source.root} is in {split_of[name]} and in {split}; "
+                    f"image {name} of {source.root} is in {split_of[name]} and in {split}; "
                     "remove one of its rows"
                 )
         _decode_all(table)
@@ -52,16 +51,16 @@ def check(root: str, cache_dir: str | None = None) -> str:
 
 
 def _decode_all(table: datasets.Dataset) -> None:
-    """Decode every picture, as small as its decoder can: that still reads the whole file."""
-    pictures = table.select_columns(["image", "image_id"])
+    """Decode every image, as small as its decoder can: that still reads the whole file."""
+    images = table.select_columns(["image", "image_id"])
     with ThreadPoolExecutor(os.cpu_count()) as readers:
-        for _ in readers.map(partial(_decode, pictures), range(len(pictures))):
+        for _ in readers.map(partial(_decode, images), range(len(images))):
             pass
 
 
-def _decode(pictures: datasets.Dataset, index: int) -> None:
-    row = pictures[index]
-    with open_picture(row["image"], row["image_id"]) as image:
+def _decode(images: datasets.Dataset, index: int) -> None:
+    row = images[index]
+    with open_image(row["image"], row["image_id"]) as image:
         try:
             image.draft(None, (1, 1))
             image.load()

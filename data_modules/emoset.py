@@ -2,21 +2,23 @@
 
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import datasets
 import numpy as np
 from lightning import LightningDataModule
 
+from data_modules.dataset import EmotionImages, collate, read_annotations
 from data_modules.generated import GeneratedConfig, epoch_length, mixed_rows
 from data_modules.hub_copy import HubCopy
-from data_modules.layout import SPLITS, EmoSetLayout
-from data_modules.pictures import Pictures, collate, read_annotations
+from data_modules.layout import EmoSetLayout
 from data_modules.sampler import EpochSampler, ResumableLoader
 from data_modules.source import cache_folder, open_source
-from data_modules.views import CLIP_MEAN, CLIP_STD, Views
+from data_modules.views import CLIP_MEAN, CLIP_STD, ViewTransform
 from uniemo.batch import Annotations
 from uniemo.errors import UserError
+from uniemo.utils.data import EmotionData, LatentLookup
+from uniemo.utils.emoset import SPLITS
 from uniemo.utils.seeding import shuffled_rows, stratified_rows
 
 _STAGE_SPLITS = {
@@ -24,44 +26,53 @@ _STAGE_SPLITS = {
 }  # fmt: skip
 
 
-def training_views(crop: Views, aligned: Views, crop_epochs: int, epoch: int) -> Views:
-    """Return what makes the views of an epoch's training pictures."""
+def training_transform(
+    crop: ViewTransform, aligned: ViewTransform, crop_epochs: int, epoch: int
+) -> ViewTransform:
+    """Return the transform of an epoch's training images."""
     return crop if epoch < crop_epochs else aligned
 
 
-def plain_views(views: Views, _epoch: int) -> Views:
-    """Return the same views for every epoch."""
-    return views
+def constant_transform(transform: ViewTransform, _epoch: int) -> ViewTransform:
+    """Return the same transform for every epoch."""
+    return transform
 
 
-class EmoSetDataModule(LightningDataModule):
-    """EmoSet's layout, or a hub's copy of it, as batches with both views of each picture.
+class EmoSetDataModule(LightningDataModule, EmotionData):
+    """EmoSet's layout, or a hub's copy of it, as batches with both views of each image.
 
-    Everything random depends on ``seed``, the epoch and the row alone: not on ranks, workers,
-    restarts or sanity checks. The train loader resumes in mid-epoch.
+    All randomness depends on ``seed``, the epoch and the row only, not on ranks, workers, restarts
+    or sanity checks. The train loader can resume within an epoch.
 
     Args:
-        root: Folder in EmoSet's layout (METHOD, "Data"), or a hub's copy of EmoSet: a
+        root: Folder in EmoSet's layout (docs/method.md, "Data"), or a hub's copy of EmoSet: a
             ``DatasetDict`` saved to disk, or Parquet files. Copies have no attributes: no scenes,
             no objects, and NaN as brightness and colorfulness.
-        batch_size: Pictures per training step and process; what is left of an epoch is dropped.
-        eval_batch_size: Pictures per evaluation step and process.
+        batch_size: Images per training step and process; the incomplete last batch is dropped.
+        eval_batch_size: Images per evaluation step and process.
         clip_size: Side of the CLIP view in pixels; the open_clip model's own.
         diffusion_size: Side of the diffusion view in pixels; null for no such view.
         clip_mean: Mean that the CLIP weights were trained with, R, G, B in [0, 1].
         clip_std: Standard deviation that the CLIP weights were trained with.
-        crop_epochs: Epochs, from the first, that train understanding alone: a random part of the
-            picture, mirrored at random. Later epochs show the centre square, mirrored at random,
-            just what the plain loaders' diffusion view shows, so that its latents can be cached;
-            training batches do not repeat that view.
-        crop_scale: Least and greatest share of the picture's area in a random crop.
-        num_workers: Processes that decode pictures; 0 for the main process.
-        seed: Of the order, the augmentation and the choice of a fraction.
+        crop_epochs: Epochs, from the first, that train understanding only: a random crop of the
+            image, flipped at random. Later epochs have the centre square, flipped at random: the
+            same part as the diffusion view of the plain loaders, whose latents can so be cached.
+            Training batches have no diffusion view.
+        crop_scale: Least and greatest share of the image's area in a random crop.
+        num_workers: Processes that decode images; 0 for the main process.
+        seed: Seed of the order, the augmentation and the choice of a fraction.
         fraction: Share of the training split to train on, in (0, 1], chosen per emotion; a smaller
             one is part of a greater one. The rows are then those of the reduced split everywhere.
         cache_dir: Folder of the Arrow files; null for one in the cache of HF datasets.
-        generated: Generated pictures to train on together with the real ones, in the first
+        generated: Generated images to train on together with the real ones, in the first
             ``crop_epochs`` epochs; null for none.
+
+    Attributes:
+        latents: Row numbers [B] long and flips [B] bool -> latents [B, c, h, h] of training images;
+            None for none. The model sets it before the first training batch of a fit. From epoch
+            ``crop_epochs`` on, training batches then have the key ``latent``. It is called in the
+            loader's workers, which copy it at the first batch (it is forked or pickled), but not
+            before epoch ``crop_epochs``.
 
     Raises:
         UserError: If a setting is impossible.
@@ -108,12 +119,13 @@ class EmoSetDataModule(LightningDataModule):
         self.cache_dir = cache_folder(cache_dir)
         self.generated = generated
         self.crop_epochs = crop_epochs
-        self.both_views = Views(clip_size, diffusion_size, clip_mean, clip_std)
-        self.aligned_views = Views(clip_size, None, clip_mean, clip_std)
-        self.crop_views = Views(clip_size, None, clip_mean, clip_std, crop_scale)
+        self.plain_transform = ViewTransform(clip_size, diffusion_size, clip_mean, clip_std)
+        self.aligned_transform = ViewTransform(clip_size, None, clip_mean, clip_std)
+        self.crop_transform = ViewTransform(clip_size, None, clip_mean, clip_std, crop_scale)
         self._tables: dict[str, datasets.Dataset] = {}
         self._train_loader: ResumableLoader | None = None
-        self._place: dict[str, int] | None = None  # where the next train loader starts
+        self._position: dict[str, int] | None = None  # where the next train loader resumes
+        self._latents: LatentLookup | None = None
 
     @cached_property
     def _source(self) -> EmoSetLayout | HubCopy:
@@ -129,8 +141,19 @@ class EmoSetDataModule(LightningDataModule):
         """Object names in index order; empty for a copy without attributes."""
         return self._source.object_names
 
+    @property
+    def latents(self) -> LatentLookup | None:
+        """What looks up latents; see the class."""
+        return self._latents
+
+    @latents.setter
+    def latents(self, latents: LatentLookup | None) -> None:
+        self._latents = latents
+        if self._train_loader is not None:  # an optimiser's schedule may have opened it already
+            cast(EmotionImages, self._train_loader.dataset).latents = latents
+
     def annotations(self, split: str) -> Annotations:
-        """Return the labels of a split's real pictures, in the order of ``Batch.index``.
+        """Return the labels of a split's real images, in the order of ``Batch.index``.
 
         Args:
             split: "train" (reduced to ``fraction``), "val" or "test".
@@ -157,11 +180,11 @@ class EmoSetDataModule(LightningDataModule):
             self._table(split)
 
     def train_dataloader(self) -> ResumableLoader:
-        """Return the shuffled, augmented training pictures, and the generated ones if any.
+        """Return the shuffled, augmented training images, and the generated ones if any.
 
         Raises:
-            UserError: If an epoch would be shorter than one step, or no epoch would show the
-                generated pictures.
+            UserError: If an epoch would be shorter than one step, or no epoch would have generated
+                images.
         """
         real = self._table("train")
         if self.generated is None:
@@ -170,7 +193,7 @@ class EmoSetDataModule(LightningDataModule):
         else:
             if self.crop_epochs < 1:
                 raise UserError(
-                    "generated pictures are shown in the first crop_epochs epochs, which are "
+                    "generated images are used in the first crop_epochs epochs, which are "
                     f"{self.crop_epochs}; give at least 1"
                 )
             pool = self._generated_table(self.generated)
@@ -187,69 +210,75 @@ class EmoSetDataModule(LightningDataModule):
         sampler = EpochSampler(rows, length, even=True)
         if len(sampler) < self.batch_size:
             raise UserError(
-                f"an epoch has {length} pictures, too few for batch_size {self.batch_size} on "
+                f"an epoch has {length} images, too few for batch_size {self.batch_size} on "
                 f"{sampler.num_replicas} process(es); make batch_size smaller"
             )
-        pictures = Pictures(
+        images = EmotionImages(
             table,
-            partial(training_views, self.crop_views, self.aligned_views, self.crop_epochs),
+            partial(
+                training_transform, self.crop_transform, self.aligned_transform, self.crop_epochs
+            ),
             len(self.object_names),
             self.seed,
             n_real=len(real),
+            latents=self._latents,
+            latents_from=self.crop_epochs,
         )
-        loader = self._loader(pictures, sampler, self.batch_size, drop_last=True)
-        if self._place is not None:
-            loader.start_at(self._place)
-        self._train_loader, self._place = loader, None
+        loader = self._loader(images, sampler, self.batch_size, drop_last=True)
+        if self._position is not None:
+            loader.resume_at(self._position)
+        self._train_loader, self._position = loader, None
         return loader
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the place in the epoch, for Lightning's checkpoints.
+        """Return the position in the epoch, for Lightning's checkpoints.
 
-        The loader does not tell Lightning itself: where an optimiser's schedule has asked for the
-        number of batches, Lightning opens the loader before it restores the loader's state.
+        It is not the loader's own state: where an optimiser's schedule has asked for the number of
+        batches, Lightning opens the loader before it restores the loader's state.
         """
-        return {} if self._train_loader is None else {"train": self._train_loader.place}
+        return {} if self._train_loader is None else {"train": self._train_loader.position}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Let the next train loader start where a checkpoint was written."""
-        self._place = state_dict.get("train")
+        """Let the next train loader resume where a checkpoint was written."""
+        self._position = state_dict.get("train")
 
     def val_dataloader(self) -> ResumableLoader:
-        """Return the validation pictures, as :meth:`plain_dataloader` does."""
+        """Return the validation images, as :meth:`plain_dataloader` does."""
         return self.plain_dataloader("val")
 
     def test_dataloader(self) -> ResumableLoader:
-        """Return the test pictures, as :meth:`plain_dataloader` does."""
+        """Return the test images, as :meth:`plain_dataloader` does."""
         return self.plain_dataloader("test")
 
     def fingerprint(self, split: str) -> str:
-        """Name a split's pictures, their order and their plain views, for caches.
+        """Return a name of a split's images, their order and their plain views, for caches.
 
-        Regenerating the pictures in place changes it, and so does another ``fraction``.
+        It changes with any image or annotation file, and with ``fraction``.
         """
         return self._table(split)._fingerprint
 
     def plain_dataloader(self, split: str, rows: list[int] | None = None) -> ResumableLoader:
-        """Return a split's real pictures in the order of its rows, without any augmentation.
+        """Return a split's real images in the order of its rows, without augmentation.
 
-        Ranks share the rows out in turn, none twice; they may so get unequal numbers of batches,
-        and a step must not wait for other ranks (a metric's ``compute`` may).
+        The rows are distributed over the ranks in turn, none twice. Ranks may so get unequal
+        numbers of batches, and a step must not wait for other ranks (a metric's ``compute`` may).
 
         Args:
             split: "train" (reduced to ``fraction``), "val" or "test".
-            rows: The rows this process wants; None for its share of all.
+            rows: The rows of this process; None for its share of all.
         """
-        pictures = Pictures(
-            self._table(split), partial(plain_views, self.both_views), len(self.object_names)
+        images = EmotionImages(
+            self._table(split),
+            partial(constant_transform, self.plain_transform),
+            len(self.object_names),
         )
         if rows is None:
-            every = np.arange(len(pictures))
+            every = np.arange(len(images))
             sampler = EpochSampler(lambda epoch: every, len(every), even=False)
         else:
             own = np.array(rows)
             sampler = EpochSampler(lambda epoch: own, len(own), even=False, rank=0, world_size=1)
-        return self._loader(pictures, sampler, self.eval_batch_size, drop_last=False)
+        return self._loader(images, sampler, self.eval_batch_size, drop_last=False)
 
     def _table(self, split: str) -> datasets.Dataset:
         if split not in self._tables:
@@ -261,16 +290,15 @@ class EmoSetDataModule(LightningDataModule):
         return self._tables[split]
 
     def _generated_table(self, generated: GeneratedConfig) -> datasets.Dataset:
-        # The real pictures' names number the pool's attributes, so that the two agree.
+        # The pool's attributes are numbered by the names of the real images, so that the two agree.
         pool = EmoSetLayout(Path(generated.root).expanduser(), self.scene_names, self.object_names)
         return pool.table("train", self.cache_dir)
 
     def _loader(
-        self, pictures: Pictures, sampler: EpochSampler, batch_size: int, drop_last: bool
+        self, images: EmotionImages, sampler: EpochSampler, batch_size: int, drop_last: bool
     ) -> ResumableLoader:
-        # Workers run torch on one thread each: torch's own default for them.
         return ResumableLoader(
-            pictures,
+            images,
             batch_size=batch_size,
             sampler=sampler,
             num_workers=self.num_workers,

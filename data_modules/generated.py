@@ -1,7 +1,6 @@
-"""The third phase's training set: real pictures, and kept generated ones among them.
+"""The training set of the finetune phase: real images, and generated ones that the filter kept.
 
-"Understanding is fine-tuned on real + kept images" (METHOD, "Generation feeds understanding"); the
-ratio and the draw are ours.
+See docs/method.md, "Finetune". The ratio and the balanced choice are an extension.
 """
 
 import math
@@ -15,11 +14,11 @@ from uniemo.utils.seeding import Stream
 
 @dataclass
 class GeneratedConfig:
-    """Which generated pictures join the training split, and how many.
+    """Which generated images join the training split, and how many.
 
     Attributes:
-        root: Folder in EmoSet's layout; the pictures are those of its ``train.json``.
-        ratio: Generated pictures per real one in each epoch, above 0.
+        root: Folder in EmoSet's layout; the images are those of its ``train.json``.
+        ratio: Generated images per real one in each epoch, above 0.
 
     Raises:
         UserError: If ratio is not above 0.
@@ -43,11 +42,11 @@ def epoch_length(n_real: int, ratio: float) -> int:
 def mixed_rows(
     n_real: int, emotion: np.ndarray, ratio: float, seed: int, mixed_epochs: int, epoch: int
 ) -> np.ndarray:
-    """Return the rows of one epoch in order: every real one once, and a draw of generated ones.
+    """Return the rows of one epoch in order: every real one once, and a sample of generated ones.
 
-    The draw is balanced: each emotion of the pool comes equally often, or once more. It is without
-    replacement; where an emotion has too few pictures, all of them come before any comes again.
-    Later epochs, as long, draw from the real rows in place of the generated ones.
+    The sample is balanced: each emotion of the pool comes equally often, or once more. No image
+    comes again before all of its emotion have come. Later epochs have the same length and
+    sample real rows in place of generated ones.
 
     Args:
         n_real: Rows 0..n_real-1 are real.

@@ -1,7 +1,7 @@
-"""Copies of EmoSet as hubs carry them: pictures and emotions, no attributes.
+"""Copies of EmoSet on hubs: images and emotions, no attributes.
 
-Two forms are read: a ``DatasetDict`` saved to disk, and a folder of Parquet files. Their pictures
-train with L_S and L_O masked out (METHOD, "Data").
+Two forms are read: a ``DatasetDict`` saved to disk, and a folder of Parquet files. Their images
+train with L_S and L_O masked out (docs/method.md, "Data").
 """
 
 from pathlib import Path
@@ -10,16 +10,17 @@ from typing import Any, Final
 import datasets
 from datasets.features.features import FeatureType
 
-from data_modules.layout import FEATURES, SPLITS
+from data_modules.layout import FEATURES
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.errors import UserError
+from uniemo.utils.emoset import SPLITS
 
 _ALIASES: Final = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
 _LABEL_COLUMNS: Final = ("label", "labels")
 
 
 class HubCopy:
-    """A copy of EmoSet with the columns ``image`` and ``label`` or ``labels`` alone.
+    """A copy of EmoSet with only the columns ``image`` and ``label`` or ``labels``.
 
     Labels that have names (a ``ClassLabel``, or strings) are matched by name; bare integers are
     taken in the order of :data:`uniemo.emotions.EMOTIONS`, which is EmoSet's. Brightness and
@@ -44,11 +45,11 @@ class HubCopy:
 
     @property
     def splits(self) -> list[str]:
-        """The splits that are there."""
+        """The splits that exist."""
         return [split for split in SPLITS if self._files(split)]
 
     def table(self, split: str, cache_dir: Path) -> datasets.Dataset:
-        """Return a split with the columns :data:`~data_modules.layout.FEATURES`, pictures uncopied.
+        """Return a split in columns :data:`~data_modules.layout.FEATURES`; images stay in place.
 
         Raises:
             UserError: If the split is missing or empty, a column is missing, or a label is none of
@@ -67,7 +68,7 @@ class HubCopy:
                     cache_dir=str(cache_dir),
                 )  # fmt: skip
         except (OSError, ValueError, IndexError, datasets.exceptions.DatasetsError) as error:
-            # datasets meets a split saved without rows with an IndexError
+            # datasets raises IndexError for a split saved without rows
             raise UserError(
                 f"{place} is empty or damaged ({type(error).__name__}); use another copy"
             ) from None
@@ -79,7 +80,7 @@ class HubCopy:
                 f"{place} has the columns {', '.join(copy.column_names)}; "
                 "it needs 'image' and 'label' or 'labels'"
             )
-        pictures = copy.select_columns(["image"]).cast_column("image", FEATURES["image"])
+        images = copy.select_columns(["image"]).cast_column("image", FEATURES["image"])
         emotion = _emotions(list(copy[label_column]), copy.features[label_column], place)
         rows = len(copy)
         labels = datasets.Dataset.from_dict(
@@ -93,7 +94,7 @@ class HubCopy:
             },
             features=datasets.Features({k: v for k, v in FEATURES.items() if k != "image"}),
         )
-        return datasets.concatenate_datasets([pictures, labels], axis=1)
+        return datasets.concatenate_datasets([images, labels], axis=1)
 
     def _files(self, split: str) -> list[Path]:
         if self._saved:
@@ -123,6 +124,6 @@ def _emotions(labels: list[Any], feature: FeatureType, place: str) -> list[int]:
         if not isinstance(label, int | str) or label not in translation:
             raise UserError(
                 f"{place}: label {label!r} is none of the emotions {', '.join(EMOTIONS)}; "
-                "each picture needs one of them"
+                "each image needs one of them"
             )
     return [translation[label] for label in labels]

@@ -1,7 +1,7 @@
-"""EmoSet's layout on disk -> one Arrow table per split (METHOD, "Data").
+"""EmoSet's layout -> one Arrow table per split (docs/method.md, "Data").
 
 The annotations of a split are read once, checked, and kept as an Arrow file in the cache, named by
-a fingerprint of everything it was read from. Pictures stay where they are: the table holds paths.
+a fingerprint of everything it was read from. Images are not copied: the table holds paths.
 """
 
 import json
@@ -12,15 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import datasets
 from datasets.arrow_writer import ArrowWriter
 
 from uniemo.emotions import EMOTIONS
 from uniemo.errors import UserError
-
-SPLITS: Final = ("train", "val", "test")
+from uniemo.utils.emoset import SPLITS, SplitRow, read_annotation, read_names, read_split
 
 FEATURES: Final = datasets.Features(
     {
@@ -37,15 +36,6 @@ FEATURES: Final = datasets.Features(
 
 _FORMAT: Final = "1"  # raise it when FEATURES or the meaning of a column changes
 _READERS: Final = 16  # threads that read annotations: the wait is for the disk
-
-
-class SplitRow(NamedTuple):
-    """One row of ``{train,val,test}.json``; paths are relative to the root."""
-
-    emotion: str
-    image_id: str
-    image: str
-    annotation: str
 
 
 class EmoSetLayout:
@@ -78,28 +68,18 @@ class EmoSetLayout:
             UserError: If ``info.json`` is missing, malformed, or numbers the emotions in an order
                 other than :data:`uniemo.emotions.EMOTIONS`.
         """
-        path = root / "info.json"
-        info = _read_json(path)
-        emotions, scenes, objects = (
-            _names(info, attribute, path) for attribute in ("emotion", "scene", "object")
-        )
-        if tuple(emotions) != EMOTIONS:
-            raise UserError(
-                f"{path} numbers the emotions {', '.join(emotions)}; uniemo needs the order "
-                f"{', '.join(EMOTIONS)}: rewrite its 'emotion' entry"
-            )
-        return cls(root, scenes, objects)
+        return cls(root, *read_names(root))
 
     @property
     def splits(self) -> list[str]:
-        """The splits that are there."""
+        """The splits that exist."""
         return [split for split in SPLITS if (self.root / f"{split}.json").is_file()]
 
     def table(self, split: str, cache_dir: Path) -> datasets.Dataset:
         """Return a split as a memory-mapped table with the columns :data:`FEATURES`.
 
-        Safe to call from many processes at once: whoever finds no cached table writes one beside it
-        and moves it into place whole.
+        Safe to call from many processes at once: a process that finds no cached table writes one
+        beside it and renames it.
 
         Args:
             split: One of :data:`SPLITS`.
@@ -107,9 +87,9 @@ class EmoSetLayout:
 
         Raises:
             UserError: If the split or an annotation is missing, malformed or names something that
-                ``info.json`` does not, if a picture is missing, or if the split is empty.
+                ``info.json`` does not, if an image is missing, or if the split is empty.
         """
-        rows = self._rows(split)
+        rows = read_split(self.root, split)
         arrow = cache_dir / f"{split}-{self._fingerprint(rows)}.arrow"
         if not arrow.is_file():
             cache_dir.mkdir(parents=True, exist_ok=True)
@@ -122,31 +102,6 @@ class EmoSetLayout:
                     writer.finalize()
                 written.replace(arrow)
         return datasets.Dataset.from_file(str(arrow))
-
-    def _rows(self, split: str) -> list[SplitRow]:
-        """Read ``{split}.json``, whose rows are four long, or three in copies without the id."""
-        path = self.root / f"{split}.json"
-        content = _read_json(path)
-        if not isinstance(content, list) or not content:
-            raise UserError(f"{path} lists no pictures; it must be a list of rows like {_ROW}")
-        rows = []
-        for number, row in enumerate(content):
-            if (
-                not isinstance(row, list)
-                or len(row) not in (3, 4)
-                or not all(isinstance(cell, str) for cell in row)
-            ):
-                raise UserError(f"{path}, row {number}, is {row!r}; write it as {_ROW}")
-            if row[0] not in EMOTIONS:
-                raise UserError(
-                    f"{path}, row {number}: emotion {row[0]!r} is unknown; "
-                    f"use one of {', '.join(EMOTIONS)}"
-                )
-            emotion, image, annotation = row[0], row[-2], row[-1]
-            rows.append(SplitRow(emotion, Path(image).stem, image, annotation))
-            if len(row) == 4:
-                rows[-1] = rows[-1]._replace(image_id=row[1])
-        return rows
 
     def _fingerprint(self, rows: list[SplitRow]) -> str:
         """Name a split's content by its rows, all names, and its files' times and sizes."""
@@ -167,62 +122,25 @@ class EmoSetLayout:
         image, path = self.root / row.image, self.root / row.annotation
         if not image.is_file():
             raise UserError(
-                f"picture {image} of {split}.json is missing; copy it there or remove its row"
+                f"image {image} of {split}.json is missing; copy it there or remove its row"
             )
-        annotation = _read_json(path)
-        if not isinstance(annotation, dict):
-            raise UserError(f"{path} holds no JSON object; write one with EmoSet's attributes")
-        if annotation.get("emotion", row.emotion) != row.emotion:
-            raise UserError(
-                f"{path} says {annotation['emotion']!r} but {split}.json says {row.emotion!r}; "
-                "make them agree"
-            )
-        scene, objects = annotation.get("scene"), annotation.get("object") or []
-        objects = [objects] if isinstance(objects, str) else objects
-        if not isinstance(objects, list):
-            raise UserError(f"{path}: object is {objects!r}; write a list of names")
+        annotation = read_annotation(self.root, split, row)
         return {
             "image": str(self._absolute_root / row.image),
             "image_id": row.image_id,
             "emotion": EMOTIONS.index(row.emotion),
-            "scene": _index(scene, self._scene_index, "scene", path) if scene else -1,
+            "scene": -1
+            if annotation.scene is None
+            else _index(annotation.scene, self._scene_index, "scene", path),
             "objects": [
-                _index(name, self._object_index, "object", path) for name in dict.fromkeys(objects)
+                _index(name, self._object_index, "object", path)
+                for name in dict.fromkeys(annotation.objects)
             ]
             if self._object_index
             else [],
-            "brightness": _unit_number(annotation, "brightness", path),
-            "colorfulness": _unit_number(annotation, "colorfulness", path),
+            "brightness": annotation.brightness,
+            "colorfulness": annotation.colorfulness,
         }
-
-
-_ROW: Final = '["amusement", "amusement_1", "image/.../1.jpg", "annotation/.../1.json"]'
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            f"{path} is missing; the folder must hold EmoSet's layout whole, or a hub's copy of it"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as JSON ({error}); restore it") from None
-
-
-def _names(info: Any, attribute: str, path: Path) -> list[str]:
-    """The names of one attribute of ``info.json``, in the order of their indices."""
-    try:
-        label2idx = dict(info[attribute]["label2idx"])
-        names = sorted(label2idx, key=label2idx.__getitem__)
-        indices = [label2idx[name] for name in names]
-    except (KeyError, TypeError, ValueError):
-        raise UserError(f"{path} lacks {attribute}.label2idx (name -> index); restore it") from None
-    if indices != list(range(len(names))):
-        raise UserError(
-            f"{path}: {attribute}.label2idx must number its names 0, 1, 2, ...; mend it"
-        )
-    return names
 
 
 def _index(name: Any, indices: Mapping[str, int], attribute: str, path: Path) -> int:
@@ -231,10 +149,3 @@ def _index(name: Any, indices: Mapping[str, int], attribute: str, path: Path) ->
     if not isinstance(name, str) or name not in indices:
         raise UserError(f"{path}: {attribute} {name!r} is not in info.json; correct one of the two")
     return indices[name]
-
-
-def _unit_number(annotation: dict[str, Any], key: str, path: Path) -> float:
-    number = annotation.get(key)
-    if not isinstance(number, int | float) or not 0 <= number <= 1:
-        raise UserError(f"{path}: {key} is {number!r}; write a number from 0 to 1")
-    return float(number)

@@ -1,6 +1,6 @@
-"""Which picture comes when: from (seed, epoch) alone, on any number of ranks and workers.
+"""The order of samples: from (seed, epoch) alone, on any number of ranks and workers.
 
-Every draw carries its epoch to the data set, wherever that runs, so that a picture's augmentation
+Every row carries its epoch to the data set, also into workers, because the augmentation of an image
 is keyed by (seed, epoch, row).
 """
 
@@ -17,25 +17,25 @@ from uniemo.errors import UserError
 from uniemo.utils.processes import in_group
 
 
-class Draw(NamedTuple):
-    """A row of the data set, and the epoch that it is drawn in."""
+class EpochRow(NamedTuple):
+    """A row of the data set, and the epoch that asks for it."""
 
     row: int
     epoch: int
 
 
-class EpochSampler(DistributedSampler[Draw]):
-    """Deal the rows of an epoch out to the ranks in turn.
+class EpochSampler(DistributedSampler[EpochRow]):
+    """Distribute the rows of an epoch over the ranks in turn.
 
-    The rows of step t of all ranks together are those that one process draws in step t with the
-    batch of all of them. Being a ``DistributedSampler``, it is left alone by Lightning, whose
-    ``set_epoch`` it hears.
+    The rows of step t of all ranks together are those of step t of a single process with the same
+    total batch. Lightning does not replace it, because it is a ``DistributedSampler``, and calls
+    its ``set_epoch``.
 
     Args:
         rows: epoch -> the rows of that epoch in order, [length] int.
         length: How many rows every epoch has.
         even: Whether all ranks get equally many, dropping up to ``world_size - 1`` rows; otherwise
-            every row is dealt, none twice.
+            every row comes exactly once.
         rank: This process; None: as in ``torch.distributed``, 0 without it.
         world_size: Number of processes; None: as in ``torch.distributed``, 1 without it.
     """
@@ -64,35 +64,38 @@ class EpochSampler(DistributedSampler[Draw]):
             return self.length // self.num_replicas
         return len(range(self.rank, self.length, self.num_replicas))
 
-    def __iter__(self) -> Iterator[Draw]:
-        """Yield this rank's draws of the epoch set, without the first ``skip``."""
+    def __iter__(self) -> Iterator[EpochRow]:
+        """Yield this rank's rows of the current epoch, without the first ``skip``."""
         rows = self.rows(self.epoch)[self.rank :: self.num_replicas][self.skip : len(self)]
-        return iter([Draw(row, self.epoch) for row in rows.tolist()])
+        return iter([EpochRow(row, self.epoch) for row in rows.tolist()])
 
 
 class ResumableLoader(DataLoader[Any]):
-    """A loader whose place in the epoch can be noted and taken up again.
+    """A loader whose position in the epoch can be saved and resumed.
 
-    Iteration begins with the first batch asked for, not before: Lightning opens a loader before it
-    tells the sampler its epoch. The place counts batches handed out, not those that workers prepare
-    ahead; it is for the epoch that it was saved in, and for the next iteration only.
+    Iteration begins when the first batch is requested: Lightning opens a loader before it sets the
+    sampler's epoch. The position counts batches handed out, not those that workers prefetch; it
+    holds for the epoch that it was saved in, and for the next iteration only.
+
+    ``position`` and ``resume_at`` are not called ``state_dict`` and ``load_state_dict``, because
+    Lightning would call them itself, too late (see ``EmoSetDataModule.state_dict``).
     """
 
     _epoch: int = 0
     _batches: int = 0
-    _start: dict[str, int] | None = None
+    _resume: dict[str, int] | None = None
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        """Yield the batches of the sampler's epoch, from the place loaded, if any, to its end.
+        """Yield the batches of the sampler's epoch, from the position to resume at if there is one.
 
         Raises:
-            UserError: If a picture cannot be read, in one line also when a worker met it.
+            UserError: If an image cannot be read; one line also if a worker raised it.
         """
         sampler = self.sampler
         self._epoch, self._batches = getattr(sampler, "epoch", 0), 0
-        if self._start is not None and self._start["epoch"] == self._epoch:
-            self._batches = self._start["batches"]
-        self._start = None
+        if self._resume is not None and self._resume["epoch"] == self._epoch:
+            self._batches = self._resume["batches"]
+        self._resume = None
         if isinstance(sampler, EpochSampler):
             sampler.skip = self._batches * (self.batch_size or 1)
         batches = super().__iter__()
@@ -109,12 +112,12 @@ class ResumableLoader(DataLoader[Any]):
             yield batch
 
     @property
-    def place(self) -> dict[str, int]:
+    def position(self) -> dict[str, int]:
         """The epoch, and how many of its batches have been handed out."""
-        return self._start or {"epoch": self._epoch, "batches": self._batches}
+        return self._resume or {"epoch": self._epoch, "batches": self._batches}
 
-    def start_at(self, place: dict[str, int]) -> None:
-        """Take up a place at the next iteration, if it is of the same epoch."""
-        self._start = dict(place)
+    def resume_at(self, position: dict[str, int]) -> None:
+        """Start the next iteration at a position, if it is of the same epoch."""
+        self._resume = dict(position)
         if isinstance(self.sampler, EpochSampler):
-            self.sampler.set_epoch(place["epoch"])
+            self.sampler.set_epoch(position["epoch"])

@@ -1,4 +1,4 @@
-"""Which kind of copy of EmoSet a folder is."""
+"""Open a copy of EmoSet of either kind."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One decode of a picture -> the CLIP view and the diffusion view.
+"""One decode of an image -> the CLIP view and the diffusion view.
 
 Legend: h side of the CLIP view, H side of the diffusion view, in pixels.
 
@@ -22,19 +22,17 @@ from torchvision.transforms.v2 import functional as F
 from uniemo.errors import UserError
 
 CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
-"""Mean of CLIP's training pictures, R, G, B in [0, 1] (open_clip's OPENAI_DATASET_MEAN)."""
+"""Mean of CLIP's training images, R, G, B in [0, 1] (open_clip's OPENAI_DATASET_MEAN)."""
 
 CLIP_STD: Final = (0.26862954, 0.26130258, 0.27577711)
 """Their standard deviation (open_clip's OPENAI_DATASET_STD)."""
 
 _ASPECTS: Final = (3 / 4, 4 / 3)  # width / height of random crops, as torchvision's default
-_OVERSAMPLING: Final = (
-    2  # a decoder's own downscaling leaves at least this many pixels per output's
-)
+_OVERSAMPLING: Final = 2  # pixels per output pixel that a decoder's own downscaling leaves
 
 
 class Box(NamedTuple):
-    """A part of a picture, in pixels of the upright picture at full size."""
+    """A part of an image, in pixels of the upright image at full size."""
 
     top: int
     left: int
@@ -43,22 +41,22 @@ class Box(NamedTuple):
 
 
 class ViewPair(NamedTuple):
-    """Both views of one picture."""
+    """Both views of one image."""
 
     clip: Tensor  # [3, h, h] float, normalised with CLIP's mean and standard deviation
     diffusion: Tensor | None  # [3, H, H] float in [-1, 1]
     flipped: bool
 
 
-class Views:
-    """Turn an opened picture into its two views.
+class ViewTransform:
+    """Turn an opened image into its two views.
 
     Args:
         clip_size: h, CLIP's own input size.
         diffusion_size: H, a multiple of the autoencoder's stride; None for no such view.
         clip_mean: Mean that CLIP's weights were trained with, R, G, B in [0, 1].
         clip_std: Standard deviation that they were trained with.
-        crop_scale: Least and greatest share of the picture's area in a random crop of the CLIP
+        crop_scale: Least and greatest share of the image's area in a random crop of the CLIP
             view; None for the centre square.
     """
 
@@ -77,17 +75,17 @@ class Views:
         self.crop_scale = crop_scale
 
     def __call__(self, image: Image.Image, generator: np.random.Generator | None) -> ViewPair:
-        """Decode the picture and return its views.
+        """Decode the image and return its views.
 
         Args:
-            image: An opened picture, best one not yet decoded: JPEG is then decoded at the scale
-                that the views need.
+            image: An opened image, preferably not yet decoded: JPEG is then decoded at the
+                scale that the views need.
             generator: Source of the flip and of the crop; None for neither.
 
         Raises:
-            OSError: If the picture cannot be decoded.
+            OSError: If the image cannot be decoded.
         """
-        # 1. Draw: the flip first, so that it does not depend on whether a crop is drawn.
+        # 1. Sample the flip first, so that it does not depend on whether there is a crop.
         width, height = _upright_size(image)
         flipped = generator is not None and bool(generator.random() < 0.5)
         box = None
@@ -102,15 +100,15 @@ class Views:
         if reduction >= 2 * _OVERSAMPLING:
             factor = reduction / _OVERSAMPLING
             image.draft(None, (int(image.width / factor), int(image.height / factor)))
-        picture = ImageOps.exif_transpose(image).convert("RGB")
+        upright = ImageOps.exif_transpose(image).convert("RGB")
 
         # 3. Cut and resize.
         if box is None:
-            clip = _centre_square(picture, self.clip_size)
+            clip = _centre_square(upright, self.clip_size)
         else:
-            scale = picture.width / width
+            scale = upright.width / width
             clip = F.resized_crop(
-                picture,
+                upright,
                 *(round(side * scale) for side in box),
                 size=[self.clip_size, self.clip_size],
                 interpolation=InterpolationMode.BICUBIC,
@@ -119,7 +117,7 @@ class Views:
         clip_view = F.normalize(_unit_tensor(clip), self.clip_mean, self.clip_std)  # [3, h, h]
         diffusion_view = None
         if self.diffusion_size is not None:
-            square = _centre_square(picture, self.diffusion_size)
+            square = _centre_square(upright, self.diffusion_size)
             diffusion_view = _unit_tensor(square) * 2 - 1  # [3, H, H]
 
         # 4. Mirror.
@@ -129,15 +127,15 @@ class Views:
         return ViewPair(clip_view, diffusion_view, flipped)
 
 
-def open_picture(source: dict[str, str | bytes | None], name: str) -> Image.Image:
+def open_image(source: dict[str, str | bytes | None], name: str) -> Image.Image:
     """Open, but not yet decode, what a table of HF ``datasets`` holds in its image column.
 
     Args:
         source: ``{"path": ..., "bytes": ...}``; the bytes count where both are given.
-        name: What to call the picture in an error if it has no path.
+        name: Name of the image in an error if it has no path.
 
     Raises:
-        UserError: If it is missing or no picture.
+        UserError: If it is missing or no image.
     """
     path, content = source["path"], source["bytes"]
     try:
@@ -147,19 +145,19 @@ def open_picture(source: dict[str, str | bytes | None], name: str) -> Image.Imag
 
 
 def unreadable(name: object, error: Exception) -> UserError:
-    """The error for a picture that cannot be read: it is named, never replaced by another."""
+    """Return the error for an image that cannot be read."""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return UserError(f"picture {name} cannot be read ({reason}); restore it or remove its row")
+    return UserError(f"image {name} cannot be read ({reason}); restore it or remove its row")
 
 
 def random_crop(
     width: int, height: int, scale: tuple[float, float], generator: np.random.Generator
 ) -> Box:
-    """Draw a part of a picture whose share of the area and aspect are random.
+    """Return a random part of an image.
 
-    The share is uniform in ``scale``, the logarithm of width / height uniform between those of 3/4
-    and 4/3 (Szegedy et al. 2015, as torchvision's ``RandomResizedCrop``). Ten draws that do not fit
-    fall back to the centre square.
+    Its share of the area is uniform in ``scale``, the logarithm of width / height uniform between
+    those of 3/4 and 4/3 (Szegedy et al. 2015, as torchvision's ``RandomResizedCrop``). If ten
+    samples do not fit, the centre square is taken.
     """
     for _ in range(10):
         area = width * height * generator.uniform(*scale)
@@ -174,17 +172,16 @@ def random_crop(
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height after the rotation that the picture's EXIF data ask for."""
+    """Width and height after the rotation that the image's EXIF data ask for."""
     turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
     return (image.height, image.width) if turned else (image.width, image.height)
 
 
-def _centre_square(picture: Image.Image, side: int) -> Image.Image:
-    resized = F.resize(picture, [side], interpolation=InterpolationMode.BICUBIC, antialias=True)
+def _centre_square(image: Image.Image, side: int) -> Image.Image:
+    resized = F.resize(image, [side], interpolation=InterpolationMode.BICUBIC, antialias=True)
     return F.center_crop(resized, [side, side])
 
 
-def _unit_tensor(picture: Image.Image) -> Tensor:
-    return F.to_dtype(
-        F.pil_to_tensor(picture), torch.float32, scale=True
-    )  # [3, side, side] in [0, 1]
+def _unit_tensor(image: Image.Image) -> Tensor:
+    """Return an image as [3, side, side] in [0, 1]."""
+    return F.to_dtype(F.pil_to_tensor(image), torch.float32, scale=True)

@@ -1,6 +1,7 @@
 """Tiny things in the true file formats: an EmoSet tree, a Stable Diffusion, a CLIP."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,12 @@ from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from uniemo.batch import Annotations, Batch
+from uniemo.config.model import ClipConfig, DiffusionConfig, ModelConfig, ModelSettings
+from uniemo.diffusion import SamplingConfig
 from uniemo.emotions import EMOTIONS
 from uniemo.fusion import AttributeBase
+from uniemo.model import UniEmo, build_model
 
 # --- EmoSet's layout: every oddity that the real one has -----------------------------------------
 
@@ -186,3 +191,49 @@ def filled_base(text: Tensor, emotion: Tensor, names: Tensor, support: int) -> A
     base = AttributeBase(*text.shape)
     base.fill(text, emotion, names, support)
     return base
+
+
+# --- A model on them ------------------------------------------------------------------------------
+
+MODEL_SCENES = ["coast", "jail_cell"]
+MODEL_OBJECTS = ["Lion", "Cake", "Skull"]
+
+
+def tiny_model(files: Mapping[str, Path | str]) -> UniEmo:
+    """Return a model on the tiny CLIP and Stable Diffusion, its attribute bases filled."""
+    torch.manual_seed(0)
+    model = build_model(
+        ModelSettings(
+            ClipConfig(f"local-dir:{files['clip']}", None),
+            DiffusionConfig(str(files["stable_diffusion"])),
+            ModelConfig(n_queries=2, support=1, dropout=0.0, evidence=True),
+            sampling=SamplingConfig(num_inference_steps=2, guidance_scale=2.0),
+            understanding_epochs=0,
+        )
+    )
+    generator = torch.Generator().manual_seed(1)
+    annotations = Annotations(
+        torch.arange(64) % 8,
+        torch.randint(-1, 2, (64,), generator=generator),
+        torch.rand(64, 3, generator=generator) < 0.4,
+    )
+    model.fill_bases(annotations, MODEL_SCENES, MODEL_OBJECTS)
+    return model
+
+
+def make_batch(n: int = 8) -> Batch:
+    """Return a batch of random images."""
+    generator = torch.Generator().manual_seed(2)
+    return {
+        "clip_image": torch.randn(n, 3, 16, 16, generator=generator),
+        "diffusion_image": torch.rand(n, 3, 8, 8, generator=generator) * 2 - 1,
+        "emotion": torch.arange(n) % 8,
+        "scene": torch.arange(n) % 3 - 1,
+        "objects": torch.rand(n, 3, generator=generator) < 0.5,
+        "brightness": torch.rand(n, generator=generator),
+        "colorfulness": torch.rand(n, generator=generator),
+        "index": torch.arange(n),
+        "flipped": torch.zeros(n, dtype=torch.bool),
+        "generated": torch.zeros(n, dtype=torch.bool),
+        "image_id": [f"picture_{i}" for i in range(n)],
+    }

@@ -4,8 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from data_modules.emoscenes.writer import DEFAULT_SIZES, SPLITS, write_emoscenes
+from data_modules.emoscenes.writer import DEFAULT_SIZES, write_emoscenes
 from uniemo.errors import UserError
+from uniemo.utils.emoset import SPLITS
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -22,8 +22,15 @@ from data_modules.emoscenes.recipe import LEVELS, build_recipe
 from data_modules.emoscenes.scenes import SCENE_NAMES
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.errors import UserError
+from uniemo.utils.emoset import (
+    SPLITS,
+    Annotation,
+    SplitRow,
+    write_annotation,
+    write_info,
+    write_split,
+)
 
-SPLITS: Final = ("train", "val", "test")
 DEFAULT_SIZES: Final[Mapping[str, int]] = {"train": 8000, "val": 800, "test": 2000}
 CHUNK: Final = 40  # pictures per message between processes
 
@@ -71,9 +78,9 @@ def write_emoscenes(
     scratch = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
         fresh = scratch / "fresh"
-        _write_pictures(fresh, card, processes or os.cpu_count() or 1)
-        _write_json(fresh / "info.json", emoset_info())
-        _write_json(fresh / CARD_NAME, card)
+        _write_images(fresh, card, processes or os.cpu_count() or 1)
+        write_info(fresh, _attributes(), compact=True)
+        (fresh / CARD_NAME).write_text(json.dumps(card), "utf-8")
         (fresh / "DATA_CARD.md").write_text(describe(card), "utf-8")
         if root.exists():
             root.rename(scratch / "old")
@@ -83,43 +90,32 @@ def write_emoscenes(
     return root
 
 
-def emoset_info() -> dict[str, Any]:
-    """Return ``info.json``: EmoSet's blocks, with scenes and objects restricted to ours."""
+def _attributes() -> dict[str, Sequence[str | float]]:
+    """Return the attributes of ``info.json``: EmoSet's, scenes and objects those of EmoScenes."""
     vocabulary = json.loads(files(__package__).joinpath("vocabulary.json").read_text("utf-8"))
-    blocks: dict[str, tuple[str | float, ...]] = {
-        "emotion": EMOTIONS,
+    return {
         "brightness": LEVELS,
         "colorfulness": LEVELS,
         "scene": SCENE_NAMES,
         "object": OBJECT_NAMES,
-        "facial_expression": tuple(vocabulary["facial_expression"]),
-        "human_action": tuple(vocabulary["human_action"]),
-    }
-    return {
-        block: {
-            "label2idx": {str(label): index for index, label in enumerate(labels)},
-            "idx2label": {str(index): label for index, label in enumerate(labels)},
-        }
-        for block, labels in blocks.items()
+        "facial_expression": vocabulary["facial_expression"],
+        "human_action": vocabulary["human_action"],
     }
 
 
-def _write_pictures(root: Path, card: Mapping[str, Any], processes: int) -> None:
-    """Write all pictures, their annotations and the split files."""
+def _write_images(root: Path, card: Mapping[str, Any], processes: int) -> None:
+    """Write all images, their annotations and the split files."""
     for emotion in EMOTIONS:
         (root / "image" / emotion).mkdir(parents=True)
-        (root / "annotation" / emotion).mkdir(parents=True)
     tasks, number = [], 0
     for split in SPLITS:
         rows = []
         for index in range(card["sizes"][split]):
             emotion = EMOTIONS[index % N_EMOTIONS]
-            image_id = f"{emotion}_{number:05d}"
-            image = f"image/{emotion}/{image_id}.jpg"
-            rows.append([emotion, image_id, image, f"annotation/{emotion}/{image_id}.json"])
-            tasks.append((split, index, image_id))
+            rows.append(SplitRow.of(emotion, f"{emotion}_{number:05d}"))
+            tasks.append((split, index, rows[-1]))
             number += 1
-        _write_json(root / f"{split}.json", rows)
+        write_split(root, split, rows, compact=True)
     write = partial(_write_one, root, card["size"], card["seed"])
     with multiprocessing.Pool(processes) as pool, Progress(transient=True) as progress:
         done = pool.imap_unordered(write, tasks, chunksize=CHUNK)
@@ -127,39 +123,32 @@ def _write_pictures(root: Path, card: Mapping[str, Any], processes: int) -> None
             pass
 
 
-def _write_one(root: Path, size: int, seed: int, task: tuple[str, int, str]) -> None:
-    """Draw, compose and write one picture and its annotation."""
-    split, index, image_id = task
+def _write_one(root: Path, size: int, seed: int, task: tuple[str, int, SplitRow]) -> None:
+    """Draw, compose and write one image and its annotation."""
+    split, index, row = task
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
     recipe = build_recipe()
     drawn = recipe.draw(rng, index % N_EMOTIONS)
     scene = SCENE_NAMES[drawn.scene]
-    thing = OBJECT_NAMES[drawn.object] if drawn.object < len(OBJECT_NAMES) else None
+    object_ = OBJECT_NAMES[drawn.object] if drawn.object < len(OBJECT_NAMES) else None
     brightness, colorfulness = LEVELS[drawn.brightness], LEVELS[drawn.colorfulness]
     composition = compose(
-        rng, scene, thing, size=size, brightness=brightness, colorfulness=colorfulness
+        rng, scene, object_, size=size, brightness=brightness, colorfulness=colorfulness
     )
-    emotion = EMOTIONS[drawn.emotion]
-    annotation: dict[str, Any] = {
-        "image_id": image_id,
-        "emotion": emotion,
-        "brightness": brightness,
-        "colorfulness": colorfulness,
-    }
-    if drawn.scene_annotated:
-        annotation["scene"] = scene
-    if thing is not None and drawn.object_annotated:
-        annotation["object"] = [thing]
-    annotation |= {
+    annotation = Annotation(
+        brightness,
+        colorfulness,
+        scene if drawn.scene_annotated else None,
+        [object_] if object_ is not None and drawn.object_annotated else [],
+    )
+    further = {
         "drawn_scene": scene,
-        "drawn_object": thing,
+        "drawn_object": object_,
         "box": composition.box,
         "posterior": [round(float(p), 6) for p in recipe.posterior(drawn)],
     }
-    Image.fromarray(composition.image).save(
-        root / "image" / emotion / f"{image_id}.jpg", quality=95, subsampling="4:4:4"
-    )
-    _write_json(root / "annotation" / emotion / f"{image_id}.json", annotation)
+    Image.fromarray(composition.image).save(root / row.image, quality=95, subsampling="4:4:4")
+    write_annotation(root, row, annotation, further, compact=True)
 
 
 def _card_at(root: Path) -> dict[str, Any] | None:
@@ -169,7 +158,3 @@ def _card_at(root: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return card if isinstance(card, dict) and card.get("name") == "EmoScenes" else None
-
-
-def _write_json(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content), "utf-8")

@@ -14,6 +14,7 @@ class Batch(TypedDict):
 
     clip_image: Tensor  # [B, 3, h, h] float, normalised with CLIP's own mean and deviation
     diffusion_image: NotRequired[Tensor]  # [B, 3, H, H] float in [-1, 1]; absent when not asked for
+    latent: NotRequired[Tensor]  # [B, c, h, h] float, of the diffusion view; in joint epochs alone
     emotion: Tensor  # [B] long, index into EMOTIONS
     scene: Tensor  # [B] long, -1 where no scene is annotated
     objects: Tensor  # [B, O] bool, multi-label; all False where no object is annotated
@@ -31,6 +32,16 @@ class Annotations(NamedTuple):
     emotion: Tensor  # [N] long
     scene: Tensor  # [N] long, -1 where none
     objects: Tensor  # [N, O] bool
+
+
+class Request(NamedTuple):
+    """One batch of images to generate."""
+
+    number: int  # of the batch
+    emotion: Tensor  # [B] long
+    image_index: Tensor  # [B] long, number of the image within its emotion
+    guidance_scale: float
+    num_inference_steps: int
 
 
 class Features(NamedTuple):

@@ -1,29 +1,13 @@
 """The real command line, in a subprocess, on tiny files."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
-from unittest import mock
 
 import pytest
-import torch
 
+from tests.commands import ROOT, fail, leave, run
 from tests.conftest import settings
-from uniemo.cli.main import COMMANDS, LIGHTNING
-
-ROOT = Path(__file__).parents[1]
-
-
-def run(*arguments: str, folder: Path, timeout: int = 300) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "uniemo.cli.main", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+from uniemo.cli.lightning import LIGHTNING
+from uniemo.cli.main import COMMANDS
 
 
 def test_the_paper_scale_file_trains_on_files_in_the_true_formats(tiny_files, tmp_path):
@@ -69,34 +53,6 @@ def test_half_precision_trains_with_recomputed_activations(
 
 
 CURVES = "curves/version_0/metrics.csv"
-
-
-def leave(*arguments: str) -> int:
-    """Run a command that ends before it has trained, within this process; return its exit code."""
-    from uniemo import cli
-
-    # Lightning leaves LOCAL_RANK and the like, by which later processes would wait for others.
-    with (
-        mock.patch.dict(os.environ),
-        mock.patch.object(sys, "argv", ["uniemo", *arguments]),
-    ):
-        try:
-            cli.main()
-        except SystemExit as stop:
-            return int(stop.code or 0)
-    return 0
-
-
-def fail(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Run a command that must fail for the user's fault; return its one line."""
-    code = leave(*arguments)
-    if torch.distributed.is_initialized():  # this process lives on, unlike a user's
-        torch.distributed.destroy_process_group()
-    assert code == 2
-    # Only our line: the many starts within one process make libraries' destructors complain too.
-    lines = capsys.readouterr().err.splitlines()
-    (line,) = [line for line in lines if line.startswith("error: ")]
-    return line
 
 
 MINI = str(ROOT / "experiments/emoscenes.yaml")

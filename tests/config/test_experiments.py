@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from data_modules.emoscenes.writer import write_emoscenes
-from tests.cli.test_main import ROOT, leave, run
+from tests.commands import ROOT, leave, run
 
 FILES = sorted((ROOT / "experiments").rglob("*.yaml"))
 

@@ -248,7 +248,7 @@ def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(tiny_file
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (folder / "done").exists()
-    assert "Going on from" in run(tiny_files, tmp_path, "joint")
+    assert "Resuming from" in run(tiny_files, tmp_path, "joint")
     expected, found = (
         torch.load(path / "best.ckpt", weights_only=True)["state_dict"]
         for path in (whole / "joint", folder)

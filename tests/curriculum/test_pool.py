@@ -7,27 +7,27 @@ import torch
 from torch import distributed
 
 from data_modules import EmoSetDataModule, sampler
-from uniemo.config.model import ClipConfig, ModelConfig
+from uniemo.config.model import ClipConfig, ModelConfig, ModelSettings
 from uniemo.curriculum.pool import ImageReader
-from uniemo.model.uniemo import UniEmo
+from uniemo.model import build_model
 
 
 def test_each_process_sees_the_whole_validation_split(
     tiny_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = ClipConfig(f"local-dir:{tiny_files['clip']}", None)
-    module = UniEmo(clip, None, ModelConfig(n_queries=2))
+    module = build_model(ModelSettings(clip, None, ModelConfig(n_queries=2)))
     data = EmoSetDataModule(
         str(tiny_files["emoset"]), clip_size=16, diffusion_size=8, num_workers=0,
         cache_dir=str(tmp_path),
     )  # fmt: skip
-    eye = ImageReader(module, data, tmp_path, torch.device("cpu"))
-    expected, labels = eye.validation_logits()
+    reader = ImageReader(module, data, tmp_path, torch.device("cpu"))
+    expected, labels = reader.validation_logits()
     assert labels.bincount().tolist() == [1] * 8
     monkeypatch.setattr(sampler, "in_group", lambda: True)
     monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
     monkeypatch.setattr(distributed, "get_rank", lambda: 1)
     assert len(data.plain_dataloader("val").sampler) == 4
-    logits, own = eye.validation_logits()
+    logits, own = reader.validation_logits()
     assert torch.equal(own, labels)
     torch.testing.assert_close(logits, expected)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uniemo.config.phases import PoolConfig
-from uniemo.curriculum.images import clear
+from uniemo.curriculum.images import prepare_folder
 from uniemo.curriculum.requests import Requests, build_requests
 from uniemo.emotions import N_EMOTIONS
 
@@ -42,14 +42,14 @@ def test_the_first_images_belong_to_the_first_pool():
 
 def test_images_of_the_same_order_stay_and_those_of_another_go(tmp_path: Path):
     folder = tmp_path / "generate"
-    clear(folder, {"seed": 0})
+    prepare_folder(folder, {"seed": 0})
     image, part = folder / "image.png", folder / "image.png.1.part"
     for path in (image, part):
         path.touch()
-    clear(folder, {"seed": 0})
+    prepare_folder(folder, {"seed": 0})
     assert image.is_file()
     assert not part.exists()
-    clear(folder, {"seed": 1})
+    prepare_folder(folder, {"seed": 1})
     assert not image.exists()
 
 

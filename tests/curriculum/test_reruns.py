@@ -1,19 +1,18 @@
 """Phases run again: what goes on, what starts anew."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from tests.conftest import settings
-from uniemo.cli.lightning import UniEmoCLI
-from uniemo.config.experiment import Experiment
+from uniemo.config.experiment import CONFIG, Experiment
 from uniemo.curriculum import phases
-from uniemo.curriculum.checkpoints import LAST
-from uniemo.curriculum.phases import DONE, run_phase
-from uniemo.curriculum.resuming import SETTINGS, changed_setting
+from uniemo.curriculum.fitting import Run, fit
+from uniemo.curriculum.phases import run_phase
+from uniemo.curriculum.resuming import DONE, changed_setting
+from uniemo.model.saving import LAST
 
 EXPERIMENT = str(Path(__file__).parents[2] / "experiments/emoset.yaml")
 
@@ -26,19 +25,18 @@ def test_a_phase_run_again_makes_later_ones_start_anew(
         (tmp_path / phase).mkdir()
         for name in (LAST, DONE):
             (tmp_path / phase / name).touch()
-    given: list[list[str]] = []
+    resumed: list[bool] = []
 
-    def command_line(arguments: list[str]) -> SimpleNamespace:
-        given.append(arguments)
-        return SimpleNamespace(trainer=SimpleNamespace(is_global_zero=True))
+    def run(experiment: Experiment) -> None:
+        resumed.append((experiment.phase_folder / LAST).exists())
 
-    monkeypatch.setattr(phases, "UniEmoCLI", command_line)
-    monkeypatch.setattr(phases, "PHASE_ARGUMENTS", dict.fromkeys(phases.PHASES, lambda _: []))
-    experiment = SimpleNamespace(folder=tmp_path)
-    run_phase(again, experiment, "x.yaml", [])  # type: ignore[arg-type]
+    monkeypatch.setattr(phases, "PHASES", dict.fromkeys(phases.PHASES, run))
+    experiment = Experiment.read(EXPERIMENT).changed({"runs": tmp_path.parent})
+    experiment = experiment.changed({"experiment": tmp_path.name})
+    run_phase(again, experiment)
     assert not (tmp_path / "finetune" / DONE).exists()
-    run_phase("finetune", experiment, "x.yaml", [])  # type: ignore[arg-type]
-    assert not any("--ckpt_path" in arguments for arguments in given)
+    run_phase("finetune", experiment)
+    assert not any(resumed)
 
 
 @pytest.mark.parametrize(
@@ -56,17 +54,22 @@ def test_a_phase_run_again_makes_later_ones_start_anew(
 def test_a_phase_goes_on_under_its_own_settings_alone(
     tmp_path: Path, change: list[str], changed: str | None
 ) -> None:
-    began = Experiment.read(EXPERIMENT, [], "test")
-    (tmp_path / SETTINGS).write_text(began.parser.dump(began.config, skip_validation=True))
-    assert changed_setting(tmp_path, Experiment.read(EXPERIMENT, change, "test")) == changed
+    Experiment.read(EXPERIMENT).save(tmp_path / CONFIG)
+    assert changed_setting(tmp_path, Experiment.read(EXPERIMENT, change)) == changed
 
 
-def fit(tiny_files: dict[str, Path], runs: Path, *more: str, **trainer: Any) -> UniEmoCLI:
+def train(
+    tiny_files: dict[str, Path],
+    runs: Path,
+    *more: str,
+    resume: Path | None = None,
+    **trainer: Any,
+) -> Run:
     """Train on tiny files: one epoch of understanding, then joint ones, of four steps each."""
     changes = {"runs": runs, "model.understanding_epochs": 1, "model.model.dropout": 0.0,
                "trainer.strategy": "auto", "trainer.precision": "32-true",
                **{f"trainer.{key}": value for key, value in trainer.items()}}  # fmt: skip
-    return UniEmoCLI(["fit", "-c", EXPERIMENT, *settings(tiny_files, **changes), *more])
+    return fit(Experiment.read(EXPERIMENT, [*settings(tiny_files, **changes), *more]), resume)
 
 
 def keeping(folder: Path, **when: Any) -> list[str]:
@@ -85,9 +88,9 @@ def test_a_fit_that_steps_end_goes_on_after_an_epoch(
 ) -> None:
     epochs, limits = tmp_path / "epochs", {"max_epochs": 4, "max_steps": 10}
     keep = keeping(epochs, every_n_epochs=1, save_on_train_epoch_end=True, filename="{epoch}")
-    whole = fit(tiny_files, tmp_path / "whole", *keep, **limits)
-    start = ["--ckpt_path", str(epochs / "epoch=0.ckpt")]
-    again = fit(tiny_files, tmp_path / "again", *start, **limits)
+    whole = train(tiny_files, tmp_path / "whole", *keep, **limits)
+    start = epochs / "epoch=0.ckpt"
+    again = train(tiny_files, tmp_path / "again", resume=start, **limits)
     assert whole.trainer.global_step == again.trainer.global_step == 10
     assert whole.trainer.current_epoch == again.trainer.current_epoch
     expected, found = best_weights(tmp_path / "whole"), best_weights(tmp_path / "again")
@@ -104,14 +107,14 @@ def test_a_fit_goes_on_within_a_joint_epoch_beside_a_users_own_checkpoints(
     for path in older:
         path.write_bytes(b"of an older run")
     keep = keeping(steps, every_n_train_steps=1, filename="{step}")
-    whole = fit(tiny_files, tmp_path / "whole", *keep, max_epochs=2)
+    whole = train(tiny_files, tmp_path / "whole", *keep, max_epochs=2)
     best = best_weights(tmp_path / "whole")
-    assert best["space.moments.count"].all()
+    assert best["painter.space.moments.count"].all()
     # An epoch has four steps: this one is the second of the joint epoch.
-    start = ["--ckpt_path", str(steps / "step=6.ckpt")]
-    going_on = fit(tiny_files, tmp_path / "again", *start, max_epochs=2)
+    start = steps / "step=6.ckpt"
+    going_on = train(tiny_files, tmp_path / "again", resume=start, max_epochs=2)
     assert going_on.trainer.global_step == whole.trainer.global_step == 8
-    assert not any(p.requires_grad for p in going_on.model.chain.visual.parameters())
+    assert not any(p.requires_grad for p in going_on.model.understanding.chain.visual.parameters())
     again = best_weights(tmp_path / "again")
     for name, value in best.items():
         torch.testing.assert_close(again[name], value, rtol=1e-4, atol=1e-5, msg=name)

@@ -11,7 +11,7 @@ from tests.tiny import write_emoset
 
 @pytest.fixture(scope="session")
 def emoset_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tree that no test changes: 32 training, 8 validation, 16 test pictures."""
+    """A tree that no test changes: 32 training, 8 validation, 16 test images."""
     return write_emoset(
         tmp_path_factory.mktemp("data") / "emoset", {"train": 4, "val": 1, "test": 2}
     )
@@ -19,13 +19,13 @@ def emoset_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own_root(tmp_path: Path) -> Path:
-    """A tree for a test to break: 8 pictures per split."""
+    """A tree for a test to break: 8 images per split."""
     return write_emoset(tmp_path / "emoset", {"train": 1, "val": 1, "test": 1})
 
 
 @pytest.fixture(scope="session")
 def pool_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pool of 8 generated pictures."""
+    """A pool of 8 generated images."""
     return write_emoset(tmp_path_factory.mktemp("pool") / "kept", {"train": 1}, seed=1)
 
 

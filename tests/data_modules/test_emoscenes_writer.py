@@ -54,7 +54,7 @@ def test_rows_are_emosets_and_point_at_files(root: Path) -> None:
     assert len(set(ids)) == sum(SIZES.values())
 
 
-def test_pictures_are_jpegs_without_chroma_subsampling(root: Path) -> None:
+def test_images_are_jpegs_without_chroma_subsampling(root: Path) -> None:
     with Image.open(next(root.glob("image/awe/*.jpg"))) as image:
         assert (image.format, image.size, image.mode) == ("JPEG", (64, 64), "RGB")
         assert JpegImagePlugin.get_sampling(image) == 0
@@ -135,7 +135,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_not_ours_is_never_overwritten(tmp_path: Path) -> None:
+def test_other_files_are_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(UserError, match="holds something else"):
         writer.write_emoscenes(tmp_path)

@@ -1,4 +1,4 @@
-"""The data module: its batches, and that nothing but (seed, epoch, row) moves them."""
+"""The data module: its batches, and that they depend on (seed, epoch, row) only."""
 
 import json
 from pathlib import Path
@@ -31,9 +31,9 @@ def train_batches(module, epoch: int = 0) -> list[Batch]:
 
 def test_batches_have_the_contracts_names_shapes_and_types(data_module):
     training = train_batches(data_module())[0]
-    assert training.keys() == Batch.__annotations__.keys() - {"diffusion_image"}
+    assert training.keys() == Batch.__annotations__.keys() - {"diffusion_image", "latent"}
     batch = next(iter(data_module(eval_batch_size=6).plain_dataloader("train")))
-    assert batch.keys() == Batch.__annotations__.keys()
+    assert batch.keys() == Batch.__annotations__.keys() - {"latent"}
     shapes = {
         "clip_image": ((6, 3, 16, 16), torch.float32),
         "diffusion_image": ((6, 3, 24, 24), torch.float32),
@@ -101,7 +101,7 @@ def test_worker_counts_do_not_change_a_batch(data_module, crop_epochs):
     assert any(flips[0][row] != flips[1][row] for row in common)
 
 
-def test_a_pictures_augmentation_does_not_depend_on_its_rank(data_module):
+def test_an_images_augmentation_does_not_depend_on_its_rank(data_module):
     module = data_module(crop_epochs=3, batch_size=16)
     alone = {row: batch["clip_image"][k] for batch in train_batches(module, 2)
              for k, row in enumerate(batch["index"].tolist())}  # fmt: skip
@@ -128,7 +128,42 @@ def test_aligned_views_are_those_of_evaluation_or_their_mirrors(data_module):
             assert torch.equal(batch["clip_image"][k], expected)
 
 
-def test_asked_for_rows_come_in_the_order_asked(data_module):
+LATENTS = torch.arange(32 * 2 * 12.0).view(32, 2, 3, 2, 2)  # [N, 2, c, h, h]
+
+
+def lookup(index: torch.Tensor, flipped: torch.Tensor) -> torch.Tensor:
+    return LATENTS[index, flipped.long()]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("opened_early", [False, True])
+def test_latents_come_with_the_batches_of_aligned_epochs(data_module, num_workers, opened_early):
+    module = data_module(crop_epochs=1, num_workers=num_workers)
+    if opened_early:  # as by an optimiser's schedule, before a fit begins
+        loader = module.train_dataloader()
+    module.latents = lookup
+    assert module.latents is lookup
+    if not opened_early:
+        loader = module.train_dataloader()
+    assert not any("latent" in batch for batch in loader)
+    flips = set()
+    for epoch in (1, 2):
+        loader.sampler.set_epoch(epoch)
+        for batch in loader:
+            flips |= set(batch["flipped"].tolist())
+            assert batch["latent"].shape == (6, 3, 2, 2)
+            assert torch.equal(batch["latent"], lookup(batch["index"], batch["flipped"]))
+    assert flips == {False, True}
+    assert not any("latent" in batch for batch in module.plain_dataloader("train"))
+
+
+def test_without_a_lookup_no_batch_has_latents(data_module):
+    module = data_module(crop_epochs=1)
+    assert module.latents is None
+    assert not any("latent" in batch for batch in train_batches(module, epoch=1))
+
+
+def test_requested_rows_come_in_the_order_requested(data_module):
     module = data_module()
     every = {row: batch["diffusion_image"][k] for batch in module.plain_dataloader("train")
              for k, row in enumerate(batch["index"].tolist())}  # fmt: skip
@@ -138,14 +173,14 @@ def test_asked_for_rows_come_in_the_order_asked(data_module):
     assert torch.equal(images, torch.stack([every[row] for row in (5, 0, 17)]))
 
 
-def test_a_picture_replaced_in_place_changes_the_fingerprint(tmp_path):
+def test_an_image_replaced_in_place_changes_the_fingerprint(tmp_path):
     root = write_emoset(tmp_path / "emoset", {"train": 1})
     before, again = (
         EmoSetDataModule(str(root), cache_dir=str(tmp_path)).fingerprint("train") for _ in range(2)
     )
     assert before == again
-    picture = next(root.rglob("*.jpg"))
-    picture.write_bytes(picture.read_bytes() + b" ")
+    image = next(root.rglob("*.jpg"))
+    image.write_bytes(image.read_bytes() + b" ")
     assert EmoSetDataModule(str(root), cache_dir=str(tmp_path)).fingerprint("train") != before
 
 
@@ -166,14 +201,14 @@ def test_a_fraction_is_a_split_of_its_own(data_module):
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
-def test_an_unreadable_picture_stops_training_in_one_line(data_module, own_root, num_workers):
-    picture = own_root / "image/fear/fear_train006.jpg"
-    picture.write_bytes(picture.read_bytes()[:-100])
+def test_an_unreadable_image_stops_training_in_one_line(data_module, own_root, num_workers):
+    image = own_root / "image/fear/fear_train006.jpg"
+    image.write_bytes(image.read_bytes()[:-100])
     module = data_module(root=str(own_root), batch_size=8, num_workers=num_workers)
     with pytest.raises(UserError, match=r"fear_train006\.jpg cannot be read") as caught:
         train_batches(module)
     assert "\n" not in str(caught.value)
-    assert str(caught.value).startswith("picture ")
+    assert str(caught.value).startswith("image ")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Real and generated pictures together."""
+"""Real and generated images together."""
 
 import json
 
@@ -53,7 +53,7 @@ def test_epochs_and_seeds_draw_differently():
     assert len(draws) == 6
 
 
-def test_batches_mark_generated_pictures_and_number_them_after_the_real(
+def test_batches_mark_generated_images_and_number_them_after_the_real(
     data_module, emoset_root, pool_root
 ):
     config = GeneratedConfig(str(pool_root), ratio=0.5)
@@ -71,7 +71,7 @@ def test_batches_mark_generated_pictures_and_number_them_after_the_real(
     for row, name in zip(index.tolist(), names, strict=True):
         if row >= 16:
             assert pool[row - 16][-2].endswith(f"{name}.jpg")
-    assert len(module.annotations("train").emotion) == 16  # real pictures alone
+    assert len(module.annotations("train").emotion) == 16  # real images only
     assert not any(batch["generated"].any() for batch in module.val_dataloader())
 
 

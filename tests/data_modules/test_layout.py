@@ -89,7 +89,7 @@ def break_info(root: Path) -> None:
             ["info.json", "scene.label2idx"],
         ),
         (lambda root: (root / "train.json").write_text("[[1,"), ["train.json", "JSON"]),
-        (lambda root: (root / "train.json").write_text("[]"), ["train.json", "no pictures"]),
+        (lambda root: (root / "train.json").write_text("[]"), ["train.json", "no images"]),
         (lambda root: (root / "train.json").unlink(), ["train.json", "missing"]),
         (
             lambda root: edit(root / "train.json", lambda rows: [*rows, ["awe", "x"]]),
@@ -125,7 +125,7 @@ def break_info(root: Path) -> None:
         ),
     ],
 )
-def test_what_is_broken_is_named_in_one_line(own_root, tmp_path, breakage, words):
+def test_errors_are_named_in_one_line(own_root, tmp_path, breakage, words):
     breakage(own_root)
     with pytest.raises(UserError) as caught:
         open_source(str(own_root)).table("train", tmp_path / "arrow")
@@ -143,8 +143,8 @@ REVERSED = list(reversed(EMOTIONS))
 
 
 def hub_rows(labels: list) -> dict:
-    pictures = [Image.new("RGB", (20, 16), (30 * index, 0, 0)) for index in range(len(labels))]
-    return {"image": pictures, "label": labels}
+    images = [Image.new("RGB", (20, 16), (30 * index, 0, 0)) for index in range(len(labels))]
+    return {"image": images, "label": labels}
 
 
 @pytest.mark.parametrize("saved", [True, False], ids=["save_to_disk", "parquet"])
@@ -196,22 +196,22 @@ def test_broken_hub_copies_are_named(tmp_path, rows, words):
         open_source(str(tmp_path / "copy")).table("train", tmp_path)
 
 
-def test_check_counts_what_is_there(emoset_root, arrow_cache):
+def test_check_counts_images_and_annotations(emoset_root, arrow_cache):
     lines = check(str(emoset_root), str(arrow_cache)).splitlines()
     assert lines[0].endswith("3 scenes and 4 objects")
-    assert lines[1].split() == ["split", "pictures", *EMOTIONS, "scene", "object"]
+    assert lines[1].split() == ["split", "images", *EMOTIONS, "scene", "object"]
     assert lines[2].split() == ["train", "32", *["4"] * 8, "68.8%", "50.0%"]
     assert [line.split()[0] for line in lines[3:]] == ["val", "test"]
 
 
-def test_check_finds_an_unreadable_picture(own_root, tmp_path):
-    picture = own_root / "image/fear/fear_val006.jpg"
-    picture.write_bytes(picture.read_bytes()[:200])
+def test_check_finds_an_unreadable_image(own_root, tmp_path):
+    image = own_root / "image/fear/fear_val006.jpg"
+    image.write_bytes(image.read_bytes()[:200])
     with pytest.raises(UserError, match=r"fear_val006\.jpg cannot be read"):
         check(str(own_root), str(tmp_path / "arrow"))
 
 
-def test_check_finds_a_picture_in_two_splits(own_root, tmp_path):
+def test_check_finds_an_image_in_two_splits(own_root, tmp_path):
     (own_root / "test.json").write_text((own_root / "val.json").read_text())
     with pytest.raises(UserError, match="is in val and in test"):
         check(str(own_root), str(tmp_path / "arrow"))

@@ -1,4 +1,4 @@
-"""Order from (seed, epoch) alone, fair shares of ranks, and the exact place of a resumed epoch."""
+"""Order from (seed, epoch) alone, fair shares of ranks, and the exact position when resuming."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ from uniemo.utils.seeding import shuffled_rows, stratified_rows
 
 def rows_of(sampler: EpochSampler, epoch: int) -> list[int]:
     sampler.set_epoch(epoch)
-    return [draw.row for draw in sampler]
+    return [key.row for key in sampler]
 
 
 def shuffler(n: int, seed: int = 0, **ranks: int) -> EpochSampler:
@@ -73,10 +73,10 @@ def test_fractions_are_stratified_and_nested(labels, one, other, seed):
 
 
 class Rows:
-    """A data set whose samples are their own draws."""
+    """A data set whose samples are the rows and epochs requested."""
 
-    def __getitem__(self, draw):
-        return tuple(draw)
+    def __getitem__(self, key):
+        return tuple(key)
 
 
 def loader(num_workers: int = 0) -> ResumableLoader:
@@ -103,31 +103,31 @@ def test_a_resumed_epoch_goes_on_with_the_next_batch(num_workers, consumed):
     stopped.sampler.set_epoch(2)
     iterator = iter(stopped)
     assert [next(iterator) for _ in range(consumed)] == batches[:consumed]
-    place = stopped.place
-    stopped.sampler.set_epoch(3)  # announced, not begun: the place stays that of epoch 2
-    assert stopped.place == place
+    position = stopped.position
+    stopped.sampler.set_epoch(3)  # set, not begun: the position stays that of epoch 2
+    assert stopped.position == position
 
     resumed = loader(num_workers)
     if consumed:
-        assert place == {"epoch": 2, "batches": consumed}
-        resumed.start_at(place)
-        assert resumed.place == place
+        assert position == {"epoch": 2, "batches": consumed}
+        resumed.resume_at(position)
+        assert resumed.position == position
     else:
         resumed.sampler.set_epoch(2)
     assert len(resumed) == 6
     assert list(resumed) == batches[consumed:]
-    assert list(resumed) == batches  # the place is taken up once
+    assert list(resumed) == batches  # the position is used once
 
 
-def test_a_place_of_another_epoch_is_dropped():
+def test_a_position_of_another_epoch_is_ignored():
     resumed = loader()
-    resumed.start_at({"epoch": 2, "batches": 6})
+    resumed.resume_at({"epoch": 2, "batches": 6})
     resumed.sampler.set_epoch(3)
     assert len(list(resumed)) == 6
-    assert resumed.place == {"epoch": 3, "batches": 6}
+    assert resumed.position == {"epoch": 3, "batches": 6}
 
 
-def test_the_epoch_begins_with_the_first_batch_asked_for():
+def test_the_epoch_begins_when_the_first_batch_is_requested():
     late = loader()
     iterator = iter(late)
     late.sampler.set_epoch(5)  # as Lightning does, after opening the loader

@@ -11,24 +11,24 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision import transforms
 
-from data_modules.views import CLIP_MEAN, CLIP_STD, Views, open_picture, random_crop
+from data_modules.views import CLIP_MEAN, CLIP_STD, ViewTransform, open_image, random_crop
 from uniemo.errors import UserError
 
 
 def jpeg(width: int, height: int, seed: int = 0, **options: object) -> bytes:
-    """A smooth random picture, encoded."""
+    """A smooth random image, encoded."""
     pixels = np.random.default_rng(seed).integers(0, 255, (5, 7, 3), dtype=np.uint8)
     content = BytesIO()
-    picture = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
-    picture.save(content, "JPEG", quality=95, **options)
+    image = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
+    image.save(content, "JPEG", quality=95, **options)
     return content.getvalue()
 
 
 def opened(content: bytes) -> Image.Image:
-    return open_picture({"path": None, "bytes": content}, "picture")
+    return open_image({"path": None, "bytes": content}, "image")
 
 
-def reference(picture: Image.Image, side: int, mean: tuple, std: tuple) -> torch.Tensor:
+def reference(image: Image.Image, side: int, mean: tuple, std: tuple) -> torch.Tensor:
     """open_clip's preprocessing, in torchvision's first API."""
     return transforms.Compose(
         [
@@ -37,13 +37,13 @@ def reference(picture: Image.Image, side: int, mean: tuple, std: tuple) -> torch
             transforms.ToTensor(),
             transforms.Normalize(mean, std),
         ]
-    )(picture.convert("RGB"))
+    )(image.convert("RGB"))
 
 
 @pytest.mark.parametrize("size", [(50, 37), (37, 50), (20, 20), (90, 70)])
 def test_both_views_equal_the_reference_resize(size):
     content = jpeg(*size)
-    clip, diffusion, flipped = Views(24, 32)(opened(content), None)
+    clip, diffusion, flipped = ViewTransform(24, 32)(opened(content), None)
     half = (0.5, 0.5, 0.5)
     torch.testing.assert_close(clip, reference(opened(content), 24, CLIP_MEAN, CLIP_STD))
     torch.testing.assert_close(diffusion, reference(opened(content), 32, half, half))
@@ -52,37 +52,37 @@ def test_both_views_equal_the_reference_resize(size):
     assert not flipped
 
 
-def test_a_large_jpeg_is_decoded_small_and_looks_the_same():
+def test_a_large_jpeg_is_decoded_small_and_stays_the_same():
     content = jpeg(400, 300)
     image = opened(content)
-    clip = Views(32, None)(image, None).clip
+    clip = ViewTransform(32, None)(image, None).clip
     assert image.size == (100, 75)
     full = reference(opened(content), 32, CLIP_MEAN, CLIP_STD)
     grey_levels = (clip - full).abs() * torch.tensor(CLIP_STD).view(3, 1, 1) * 255
     assert grey_levels.mean() < 1
 
 
-def test_a_picture_is_turned_upright_first():
+def test_an_image_is_turned_upright_first():
     upright = opened(jpeg(40, 30))
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: shown after a quarter turn clockwise
+    exif[0x0112] = 6  # the camera was turned: displayed after a quarter turn clockwise
     content = BytesIO()
     upright.rotate(90, expand=True).save(content, "PNG", exif=exif)
     for crop_scale in (None, (0.2, 0.5)):
-        views = Views(16, 16, crop_scale=crop_scale)
+        views = ViewTransform(16, 16, crop_scale=crop_scale)
         expected = views(opened(jpeg(40, 30)), np.random.default_rng(0))
-        seen = views(opened(content.getvalue()), np.random.default_rng(0))
-        torch.testing.assert_close(seen.clip, expected.clip)
-        torch.testing.assert_close(seen.diffusion, expected.diffusion)
+        turned = views(opened(content.getvalue()), np.random.default_rng(0))
+        torch.testing.assert_close(turned.clip, expected.clip)
+        torch.testing.assert_close(turned.diffusion, expected.diffusion)
 
 
 @pytest.mark.parametrize("crop_scale", [None, (0.3, 0.6)])
 def test_flips_are_exact_mirrors_and_equal_in_both_views(crop_scale):
     content = jpeg(44, 36)
-    plain = Views(16, 24)(opened(content), None)
+    plain = ViewTransform(16, 24)(opened(content), None)
     seen = set()
     for seed in range(12):
-        clip, diffusion, flipped = Views(16, 24, crop_scale=crop_scale)(
+        clip, diffusion, flipped = ViewTransform(16, 24, crop_scale=crop_scale)(
             opened(content), np.random.default_rng(seed)
         )
         seen.add(flipped)
@@ -100,7 +100,9 @@ def test_a_random_crop_is_the_drawn_box():
     part = opened(content).convert("RGB")
     part = part.crop((box.left, box.top, box.left + box.width, box.top + box.height))
     expected = reference(part.resize((16, 16), Image.Resampling.BICUBIC), 16, CLIP_MEAN, CLIP_STD)
-    clip = Views(16, None, crop_scale=(0.2, 0.5))(opened(content), np.random.default_rng(3)).clip
+    clip = ViewTransform(16, None, crop_scale=(0.2, 0.5))(
+        opened(content), np.random.default_rng(3)
+    ).clip
     torch.testing.assert_close(clip, expected.flip(-1) if flipped else expected)
 
 
@@ -126,11 +128,11 @@ def test_random_crops_lie_inside_and_keep_their_bounds(width, height, one, other
         assert abs(math.log(box.width / box.height)) <= math.log(4 / 3) + 2 * slack
 
 
-def test_an_unreadable_picture_is_named(tmp_path):
+def test_an_unreadable_image_is_named(tmp_path):
     path = tmp_path / "broken.jpg"
-    path.write_bytes(b"no picture")
+    path.write_bytes(b"no image")
     with pytest.raises(UserError, match=r"broken\.jpg cannot be read"):
-        open_picture({"path": str(path), "bytes": None}, "broken")
+        open_image({"path": str(path), "bytes": None}, "broken")
 
 
 def test_default_statistics_are_open_clips():

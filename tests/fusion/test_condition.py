@@ -4,7 +4,7 @@ import torch
 
 from tests.tiny import filled_base
 from uniemo.batch import Features
-from uniemo.fusion import AttributeBase, Fusion, Mapper
+from uniemo.fusion import Fusion, Mapper
 
 B, D, W, E = 4, 6, 5, 5
 
@@ -26,13 +26,15 @@ def inputs():
         )
         for n in (3, 7)
     ]
-    return (
-        Features(normal(B, D), normal(B, D), normal(B, D)),
-        normal(B, E),
-        normal(B, E),
-        emotion,
-        *bases,
-    )
+    features = Features(normal(B, D), normal(B, D), normal(B, D))
+    return (features, normal(B, E), normal(B, E), emotion), bases
+
+
+def build(bases, coefficients="retrieved", word_width=W):
+    """Return a fusion on these bases of scenes and objects."""
+    fusion = Fusion(D, word_width, E, coefficients)
+    fusion.scene_base, fusion.object_base = bases
+    return fusion
 
 
 def by_hand(fusion, features, alpha_scene, alpha_object):
@@ -53,10 +55,10 @@ def by_hand(fusion, features, alpha_scene, alpha_object):
 
 @pytest.mark.parametrize("coefficients", ["retrieved", "one", "zero", "public"])
 def test_words_follow_the_equation(inputs, coefficients):
-    fusion = Fusion(D, W, coefficients)
-    features = inputs[0]
+    given, bases = inputs
+    fusion, features = build(bases, coefficients), given[0]
     with torch.no_grad():
-        condition = fusion(*inputs)
+        condition = fusion(*given)
         expected = by_hand(fusion, features, condition.alpha_scene, condition.alpha_object)
         np.testing.assert_allclose(condition.word, expected, atol=1e-6)
     if coefficients in ("one", "zero"):
@@ -66,8 +68,9 @@ def test_words_follow_the_equation(inputs, coefficients):
 
 
 def test_coefficients_are_those_of_the_retrieved_names(inputs):
-    _, scene_query, object_query, emotion, scenes, objects = inputs
-    condition = Fusion(D, W)(*inputs)
+    given, (scenes, objects) = inputs
+    _, scene_query, object_query, emotion = given
+    condition = build((scenes, objects))(*given)
     for query, base, alpha, name in (
         (scene_query, scenes, condition.alpha_scene, condition.scene),
         (object_query, objects, condition.alpha_object, condition.object),
@@ -78,10 +81,11 @@ def test_coefficients_are_those_of_the_retrieved_names(inputs):
 
 
 def test_public_retrieval_compares_mapped_features_with_both_lists(inputs):
-    features, _, _, emotion, scenes, objects = inputs
-    fusion = Fusion(D, W, "public")
+    given, (scenes, objects) = inputs
+    features, _, _, emotion = given
+    fusion = build((scenes, objects), "public")
     with torch.no_grad():
-        condition = fusion(*inputs)
+        condition = fusion(*given)
         texts = torch.cat((scenes.text_features, objects.text_features))
         table = torch.cat((scenes.probability, objects.probability))
         for mapper, feature, alpha, name in (
@@ -92,13 +96,14 @@ def test_public_retrieval_compares_mapped_features_with_both_lists(inputs):
             assert torch.equal(name, cosine.argmax(1))
             assert torch.equal(alpha, table[name, emotion])
     with pytest.raises(ValueError, match="use 'retrieved'"):
-        Fusion(D, W + 1, "public")(*inputs)
+        build((scenes, objects), "public", W + 1)(*given)
 
 
 def test_gradients_reach_every_mapper_and_feature(inputs):
-    fusion = Fusion(D, W)
-    features = Features(*(feature.requires_grad_() for feature in inputs[0]))
-    fusion(features, *inputs[1:]).word.square().sum().backward()
+    given, bases = inputs
+    fusion = build(bases)
+    features = Features(*(feature.requires_grad_() for feature in given[0]))
+    fusion(features, *given[1:]).word.square().sum().backward()
     assert all(feature.grad.norm() > 0 for feature in features)
     assert all(p.grad is not None for p in fusion.parameters())
 
@@ -106,16 +111,15 @@ def test_gradients_reach_every_mapper_and_feature(inputs):
 def test_words_start_where_real_embeddings_are():
     torch.manual_seed(0)
     mean, std = 0.3 + 0.014 * torch.randn(64), torch.tensor(0.014)
-    fusion = Fusion(256, 64, "zero")
+    fusion = Fusion(256, 64, 8, "zero")
     fusion.start_among(mean, std)
-    base = AttributeBase(2, 8)
     features = Features(*(50 * torch.randn(64, 256) for _ in range(3)))
     query = torch.randn(64, 8)
     with torch.no_grad():
-        word = fusion(features, query, query, torch.zeros(64, dtype=torch.long), base, base).word
+        word = fusion(features, query, query, torch.zeros(64, dtype=torch.long)).word
     deviation = word - mean
     assert 0.8 < deviation.square().mean().sqrt() / 0.014 < 1.25
-    again = Fusion(256, 64, "zero")
+    again = Fusion(256, 64, 8, "zero")
     again.load_state_dict(fusion.state_dict())
     assert torch.equal(again.word_mean, fusion.word_mean)
 

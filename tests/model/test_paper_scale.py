@@ -4,10 +4,9 @@ import torch
 from torch import Tensor
 
 from uniemo.config.experiment import Experiment
-from uniemo.config.model import DiffusionConfig, ModelConfig
 from uniemo.diffusion import StableDiffusion
+from uniemo.model import assemble
 from uniemo.model.optimizer import trained_parameters
-from uniemo.model.uniemo import UniEmo
 from uniemo.understanding import load_clip
 
 STABLE_DIFFUSION_15 = {
@@ -37,15 +36,14 @@ def test_paper_scale_has_the_papers_widths_and_trains_what_the_paper_trains():
     A block: queries 32 x 1024; cross-attention q, k, v 3 x 1024^2 without bias and output
     1024^2 + 1024; three norms; MLP 2 x 4 x 1024^2 + 5 x 1024.
     """
-    config = Experiment.read("emoset", [], "test").config.model
-    groups = {"model": ModelConfig(**vars(config.model)),
-              "diffusion": DiffusionConfig(**vars(config.diffusion))}  # fmt: skip
+    settings = Experiment.read("emoset").model
     with torch.device("meta"):
-        backbone = load_clip(config.clip.model, load_weights=False)
+        backbone = load_clip(settings.clip.model, load_weights=False)
         head = StableDiffusion.from_config(**STABLE_DIFFUSION_15)
-        module = UniEmo.from_parts(backbone, head, **groups)
-    assert (module.chain.width, module.embedding_width, module.diffusion.width) == (1024, 768, 768)
-    assert module.chain.visual.positional_embedding.shape == (257, 1024)
+        module = assemble(backbone, head, settings)
+    chain, fusion = module.understanding.chain, module.fusion
+    assert (chain.width, fusion.embedding_width, module.head.width) == (1024, 768, 768)
+    assert module.understanding.chain.visual.positional_embedding.shape == (257, 1024)
     assert module.longest_sequence == 64 * 64  # the U-Net's first level; CLIP's is 257 + 2 x 32
     counts = {"visual": 0, "queries": 0, "heads": 0, "mappers": 0}
     for group, _, parameter in trained_parameters(module):

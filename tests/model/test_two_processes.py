@@ -9,12 +9,9 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tests.model.test_uniemo import make_batch
+from tests.tiny import MODEL_OBJECTS, MODEL_SCENES, make_batch, tiny_model
 from uniemo.batch import Annotations, Batch
-from uniemo.config.model import ModelConfig
-from uniemo.diffusion import StableDiffusion
-from uniemo.model.uniemo import UniEmo
-from uniemo.understanding import load_clip
+from uniemo.model import UniEmo
 
 N = 8
 
@@ -30,8 +27,8 @@ class Step(nn.Module):
         module = self.module
         reading = module.read(batch["clip_image"])
         losses = module.understanding_losses(reading, batch)
-        latent = module.diffusion.encode(batch["diffusion_image"])
-        losses |= module.joint_losses(reading, batch, latent)
+        latent = module.painter.diffusion.encode(batch["diffusion_image"])
+        losses |= module.joint_losses(reading, {**batch, "latent": latent})
         total = module.understanding_loss(losses) + losses["condition"] + losses["theta"]
         return total, {name: value.detach() for name, value in losses.items()}
 
@@ -43,15 +40,10 @@ def run(rank: int, world_size: int, folders: dict[str, str], out: str) -> None:
         dist.init_process_group(
             "gloo", init_method=f"file://{out}.store", rank=rank, world_size=world_size
         )
-    torch.manual_seed(0)
-    module = UniEmo.from_parts(
-        load_clip(f"local-dir:{folders['clip']}"),
-        StableDiffusion(folders["stable_diffusion"]),
-        model=ModelConfig(n_queries=2, support=1, dropout=0.0, evidence=True),
-    )
+    module = tiny_model(folders)
     whole = make_batch(N)
     annotations = Annotations(whole["emotion"], whole["scene"], whole["objects"])
-    module.fill_bases(annotations, ["coast", "jail_cell"], ["Lion", "Cake", "Skull"])
+    module.fill_bases(annotations, MODEL_SCENES, MODEL_OBJECTS)
     batch: Any = {key: value[rank::world_size] for key, value in whole.items()}
     step: nn.Module = Step(module)
     if world_size > 1:
@@ -65,8 +57,8 @@ def run(rank: int, world_size: int, folders: dict[str, str], out: str) -> None:
     with torch.no_grad():
         module.eval()
         features = module.read(batch["clip_image"]).features
-        module.space.update(features, batch["emotion"], batch["index"])
-        module.space.synchronise()
+        module.painter.space.update(features, batch["emotion"], batch["index"])
+        module.painter.space.synchronise()
     result = {
         "losses": losses,
         "gradients": {n: p.grad for n, p in module.named_parameters() if p.grad is not None},

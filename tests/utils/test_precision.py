@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tests.conftest import settings
-from uniemo.cli.lightning import UniEmoCLI
+from uniemo.config import experiment
+from uniemo.config.experiment import Experiment
 from uniemo.utils.precision import native_precision
 
 
@@ -21,13 +21,8 @@ def test_an_old_pytorch_does_not_know_the_processor(monkeypatch):
 
 
 @pytest.mark.parametrize("given", [None, "32-true", "bf16-mixed"])
-def test_the_trainer_takes_what_is_given_else_the_native_one(
-    given, tiny_files, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("uniemo.cli.lightning.native_precision", lambda accelerator: "bf16-mixed")
-    monkeypatch.setattr(UniEmoCLI, "fit", lambda *_, **__: None, raising=False)
-    overrides = settings(tiny_files, runs=tmp_path / "runs")
-    if given is not None:
-        overrides += ["--trainer.precision", given]
-    cli = UniEmoCLI(["fit", "-c", "experiments/emoscenes.yaml", *overrides])
-    assert cli.trainer.precision == (given or "bf16-mixed")
+def test_an_experiment_takes_what_is_given_else_the_native_one(given, monkeypatch):
+    monkeypatch.setattr(experiment, "native_precision", lambda accelerator: "bf16-mixed")
+    overrides = [] if given is None else ["--trainer.precision", given]
+    read = Experiment.read("emoscenes", overrides)
+    assert read.precision == (given or "bf16-mixed")

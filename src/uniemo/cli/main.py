@@ -16,20 +16,19 @@ from pathlib import Path
 import transformers
 from jsonargparse import ArgumentError
 
-from uniemo.cli.lightning import UniEmoCLI
+from uniemo.cli import lightning
+from uniemo.cli.lightning import LIGHTNING
 from uniemo.config.experiment import Experiment
 from uniemo.config.parser import find_config, shipped_configs
-from uniemo.curriculum.phases import DONE, PHASES, run_phase
+from uniemo.curriculum.phases import PHASES, run_all, run_phase
 from uniemo.errors import UserError
 from uniemo.utils.allocator import keep_freed_memory
-
-LIGHTNING = ("fit", "validate", "test", "predict")
 
 
 def train(arguments: list[str]) -> None:
     """Run phases of an experiment: ``uniemo train --experiment FILE --phase joint [--key value]``.
 
-    An interrupted training goes on after its last whole epoch, painting after its last batch,
+    An interrupted training resumes after its last whole epoch, generation after its last batch,
     unless settings have changed; a finished phase starts anew. All phases together go on after the
     last finished one, or start anew when all are finished.
     """
@@ -41,16 +40,11 @@ def train(arguments: list[str]) -> None:
         "--phase", choices=[*PHASES, "all"], default="all", help="the phase to run, or all of them"
     )
     known, overrides = parser.parse_known_args(arguments)
-    file = str(find_config(known.experiment))
-    experiment = Experiment.read(file, overrides, "uniemo train")
-    if known.phase != "all":
-        run_phase(known.phase, experiment, file, overrides)
-        return
-    todo = [phase for phase in PHASES if not (experiment.folder / phase / DONE).is_file()]
-    if todo and todo[0] != PHASES[0]:
-        print(f"Going on after the finished phase {PHASES[PHASES.index(todo[0]) - 1]}", flush=True)
-    for phase in PHASES[PHASES.index(todo[0]) :] if todo else PHASES:
-        run_phase(phase, experiment, file, overrides)
+    experiment = Experiment.read(known.experiment, overrides, "uniemo train")
+    if known.phase == "all":
+        run_all(experiment)
+    else:
+        run_phase(known.phase, experiment)
 
 
 def configs(arguments: list[str]) -> None:
@@ -99,17 +93,6 @@ def data(arguments: list[str]) -> None:
             raise UserError(usage)
 
 
-def run_lightning(arguments: list[str]) -> None:
-    """Run one of Lightning's subcommands."""
-    resolved = list(arguments)
-    for i, argument in enumerate(resolved):
-        if argument in ("-c", "--config") and i + 1 < len(resolved):
-            resolved[i + 1] = str(find_config(resolved[i + 1]))
-        if argument == "--print_config":
-            resolved[i] = "--print_config=comments"  # every key with its help
-    UniEmoCLI(resolved)
-
-
 def evaluate(arguments: list[str]) -> None:
     """Evaluate a checkpoint, or a folder of any system's pictures: see ``uniemo eval --help``."""
     from uniemo.cli.evaluate import main as command
@@ -148,8 +131,6 @@ Commands explain themselves: uniemo COMMAND --help
 def quiet() -> None:
     """Keep the libraries' chatter off the screen."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # sys.argv must stay, because DDP's launcher starts the other processes from it.
-    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     warnings.filterwarnings("ignore", module="lightning")
     for name in ("lightning.pytorch.utilities.rank_zero", "transformers", "diffusers"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -165,7 +146,7 @@ def main() -> None:
         if not arguments or arguments[0] in ("-h", "--help"):
             print(HELP)
         elif arguments[0] in LIGHTNING:
-            run_lightning(arguments)
+            lightning.main(arguments[0], arguments[1:])
         elif arguments[0] in COMMANDS:
             COMMANDS[arguments[0]](arguments[1:])
         else:

@@ -1,44 +1,90 @@
 """An experiment as its file and the flags after it describe it, before anything is built."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser
+import yaml
+from jsonargparse import Namespace
 from lightning import Fabric, LightningDataModule, Trainer
-from lightning.pytorch.cli import LightningArgumentParser
 
 from uniemo.config.evaluation import EvaluationConfig
+from uniemo.config.model import ModelSettings
 from uniemo.config.parser import Parser, find_config
 from uniemo.config.phases import FinetuneConfig, GenerateConfig
 from uniemo.diffusion import SamplingConfig, StableDiffusion
 from uniemo.errors import UserError
-from uniemo.model.uniemo import UniEmo
+from uniemo.utils.files import write_bytes
 from uniemo.utils.precision import native_precision
 from uniemo.utils.sources import resolve
 
+CONFIG = "config.yaml"  # of a run, in its folder
 
-def add_groups(parser: ArgumentParser) -> None:
-    """Add what an experiment's file holds beside model, data and trainer."""
+
+def experiment_parser(prog: str, description: str = "") -> Parser:
+    """Return the parser of every key of an experiment.
+
+    Args:
+        prog: The command, for its help.
+        description: What it does.
+    """
+    parser = Parser(prog=prog, description=description, allow_abbrev=False)
+    parser.add_argument("-c", "--config", action="config", help="a file; later ones have priority")
+    parser.add_argument(
+        "--seed_everything", type=int, default=0, help="seed that all randomness flows from"
+    )
     parser.add_argument("--experiment", default="experiment", help="name of the experiment")
     parser.add_argument("--phase", default="joint", help="name of the phase")
     parser.add_argument("--runs", default="runs", help="folder of all runs")
+    parser.add_class_arguments(ModelSettings, "model")
+    parser.add_subclass_arguments(LightningDataModule, "data", required=True, fail_untyped=False)
     parser.add_argument("--generate", type=GenerateConfig, default=GenerateConfig())
     parser.add_argument("--finetune", type=FinetuneConfig, default=FinetuneConfig())
     parser.add_argument("--eval", type=EvaluationConfig, default=EvaluationConfig())
+    parser.add_class_arguments(Trainer, "trainer", instantiate=False, fail_untyped=False)
+    parser.set_defaults({"trainer.num_sanity_val_steps": 0})
+    parser.link_arguments("seed_everything", "model.seed")
+    parser.link_arguments("seed_everything", "data.init_args.seed")
+    parser.link_arguments("model.understanding_epochs", "data.init_args.crop_epochs")
+    return parser
 
 
-@dataclass
+@dataclass(frozen=True)
 class Experiment:
-    """An experiment's settings, and what can be built from them."""
+    """An experiment's settings, read once, and what can be built from them.
 
-    config: Any
-    parser: LightningArgumentParser
+    Attributes:
+        config: All keys, checked, with their defaults.
+        parser: What has checked them.
+
+    Raises:
+        UserError: If a number is out of range.
+    """
+
+    config: Namespace
+    parser: Parser
+
+    def __post_init__(self) -> None:
+        _ = self._groups  # numbers are checked where the groups are built
 
     @classmethod
-    def read(cls, file: str, overrides: list[str], prog: str) -> "Experiment":
+    def parse(cls, arguments: Iterable[str], parser: Parser) -> "Experiment":
+        """Read files and flags.
+
+        Args:
+            arguments: ``-c FILE`` and ``--key value``, in the order of their priority.
+            parser: From :func:`experiment_parser`.
+
+        Raises:
+            UserError: If a file or a key is wrong.
+        """
+        return cls(parser.parse_args(list(arguments)), parser)
+
+    @classmethod
+    def read(cls, file: str, overrides: Iterable[str] = (), prog: str = "uniemo") -> "Experiment":
         """Read an experiment's file and the flags after it.
 
         Args:
@@ -49,19 +95,44 @@ class Experiment:
         Raises:
             UserError: If the file or a key is wrong.
         """
-        parser = Parser(prog=prog, allow_abbrev=False)
-        parser.add_argument("--config", action="config")
-        parser.add_argument("--seed_everything", type=int, default=0)
-        add_groups(parser)
-        parser.add_class_arguments(UniEmo, "model", instantiate=False)
-        parser.add_subclass_arguments(
-            LightningDataModule, "data", required=True, fail_untyped=False
-        )
-        parser.add_class_arguments(Trainer, "trainer", instantiate=False, fail_untyped=False)
         arguments = ["--config", str(find_config(file)), *overrides]
-        experiment = cls(parser.parse_args(arguments), parser)
-        _ = experiment._groups  # their numbers are checked where they are built
-        return experiment
+        return cls.parse(arguments, experiment_parser(prog))
+
+    def changed(self, changes: Mapping[str, Any]) -> "Experiment":
+        """Return the experiment with other values of some keys.
+
+        Args:
+            changes: Values by full key, such as ``{"model.loss.condition": 0.0}``; a group of
+                settings may be given as a whole.
+
+        Raises:
+            UserError: If a key or a value is wrong.
+        """
+        content = yaml.safe_load(self.dump())
+        for key, value in changes.items():
+            *groups, name = key.split(".")
+            inner = content
+            for group in groups:
+                inner = inner.setdefault(group, {})
+            inner[name] = _plain(value)
+        return Experiment(self.parser.parse_object(content), self.parser)
+
+    def save(self, path: Path) -> None:
+        """Write the settings as YAML, which ``--config`` reads."""
+        write_bytes(path, self.dump().encode())
+
+    def dump(self) -> str:
+        """Return the settings as YAML."""
+        return self.parser.dump(self.config, skip_none=False, skip_validation=True)
+
+    @cached_property
+    def _groups(self) -> Namespace:
+        """The groups as objects: everything but the data module, which needs to know the model."""
+        config = self.config.clone()
+        del config["data"]
+        return self.parser.instantiate_classes(config)
+
+    # --- Settings ------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -69,8 +140,13 @@ class Experiment:
         return self.config.experiment
 
     @property
+    def phase(self) -> str:
+        """The phase's name."""
+        return self.config.phase
+
+    @property
     def seed(self) -> int:
-        """The seed that everything flows from."""
+        """The seed that all randomness flows from."""
         return self.config.seed_everything
 
     @property
@@ -78,14 +154,15 @@ class Experiment:
         """The folder of the experiment's runs."""
         return Path(self.config.runs, self.config.experiment)
 
-    @cached_property
-    def _groups(self) -> Any:
-        return self.parser.instantiate_classes(self.config)
+    @property
+    def phase_folder(self) -> Path:
+        """The folder of the phase's run."""
+        return self.folder / self.phase
 
     @property
-    def evaluation(self) -> EvaluationConfig:
-        """The settings of the evaluation."""
-        return self._groups.eval
+    def model(self) -> ModelSettings:
+        """The settings of the model."""
+        return self._groups.model
 
     @property
     def generate(self) -> GenerateConfig:
@@ -98,14 +175,24 @@ class Experiment:
         return self._groups.finetune
 
     @property
-    def cache(self) -> Path:
-        """The folder of what frozen networks see in real pictures."""
-        return Path(self.evaluation.cache).expanduser()
+    def evaluation(self) -> EvaluationConfig:
+        """The settings of the evaluation."""
+        return self._groups.eval
+
+    @property
+    def trainer(self) -> dict[str, Any]:
+        """The trainer's arguments, callbacks and strategy built."""
+        return self._groups.trainer.as_dict()
 
     @property
     def sampling(self) -> SamplingConfig:
         """How images are denoised."""
-        return SamplingConfig(**self.config.model.sampling.as_dict())
+        return self.model.sampling
+
+    @property
+    def cache(self) -> Path:
+        """The folder of frozen networks' features of real images."""
+        return Path(self.evaluation.cache).expanduser()
 
     @property
     def precision(self) -> Any:
@@ -118,12 +205,24 @@ class Experiment:
         """Where work outside a trainer is done."""
         return Fabric(accelerator=self.config.trainer.accelerator, devices=1).device
 
-    def data(self, view: tuple[int, Any, Any], image_size: int | None) -> Any:
-        """Build the data module for a CLIP's view (size, mean, deviation) and pictures' side H."""
-        arguments = self.config.data.init_args
+    # --- What is built from them -----------------------------------------------------------------
+
+    def data_module(self, view: tuple[int, Any, Any], image_size: int | None) -> Any:
+        """Build the data module.
+
+        Args:
+            view: CLIP's side in pixels, mean and standard deviation.
+            image_size: Side of the diffusion view in pixels; None for no such view.
+        """
+        config = self.config.clone()
+        arguments = config.data.init_args
         arguments.clip_size, arguments.clip_mean, arguments.clip_std = view
-        arguments.diffusion_size, arguments.seed = image_size, self.seed
-        data = self.parser.instantiate_classes(self.config).data
+        arguments.diffusion_size = image_size
+        return self.parser.instantiate_classes(Namespace(data=config.data)).data
+
+    def data(self, view: tuple[int, Any, Any], image_size: int | None) -> Any:
+        """Build the data module and open all of its splits, for work outside a trainer."""
+        data = self.data_module(view, image_size)
         data.prepare_data()
         data.setup("fit")
         data.setup("test")
@@ -135,7 +234,14 @@ class Experiment:
         Raises:
             UserError: If the experiment has none.
         """
-        diffusion = self.config.model.diffusion
+        diffusion = self.model.diffusion
         if diffusion is None:
             raise UserError("the experiment has no diffusion head; set model.diffusion.source")
         return StableDiffusion(resolve(diffusion.source), diffusion.dtype).to(self.device)
+
+
+def _plain(value: Any) -> Any:
+    """Return settings as the parser takes them: dataclasses as dictionaries, paths as text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    return str(value) if isinstance(value, Path) else value

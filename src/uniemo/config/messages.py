@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jsonargparse import ArgumentParser
+from lightning import LightningDataModule
 
 _UNKNOWN = (
     re.compile(r"unrecognized arguments: --(?P<key>[\w.+]+)"),
@@ -54,18 +55,20 @@ def _full(prefix: str, option: str, known: list[str]) -> str:
 
 
 def _keys(parser: ArgumentParser) -> Iterator[str]:
-    """Yield every key of a parser, of its subcommands, and of the data module's arguments."""
-    from data_modules import EmoSetDataModule
-
+    """Yield every key of a parser, and the arguments of the data modules known so far."""
     for action in parser._actions:
-        choices = getattr(action, "_name_parser_map", None)
-        if choices:
-            for subparser in set(choices.values()):
-                yield from _keys(subparser)
-        elif action.dest not in ("help", "config", "print_config"):
+        if action.dest not in ("help", "config", "print_config"):
             yield action.dest
-    for name in inspect.signature(EmoSetDataModule).parameters:
-        yield f"data.init_args.{name}"
+    for data_module in _subclasses(LightningDataModule):  # imported when its class_path was read
+        for name in inspect.signature(data_module).parameters:
+            yield f"data.init_args.{name}"
+
+
+def _subclasses(base: type) -> Iterator[type]:
+    own: type
+    for own in base.__subclasses__():
+        yield own
+        yield from _subclasses(own)
 
 
 def _readable(kind: str) -> Any:

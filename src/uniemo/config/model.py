@@ -1,10 +1,10 @@
 """The settings of the model, as the command line and YAML files name them.
 
-A later configuration merges these key by key. Published values are METHOD's, "Published training
+A later configuration merges these key by key. Published values: docs/method.md, "Published
 settings"; where a default differs from them it says so.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from uniemo.diffusion import SamplingConfig
@@ -63,11 +63,11 @@ class DiffusionConfig:
     """Number format of the frozen weights."""
 
     prompt: str = "a *"
-    """The prompt; its ``*`` is the pseudo-word (the public code's wording is not known; ours)."""
+    """The prompt; its ``*`` is the pseudo-word (extension: the published one is unknown)."""
 
     images_at_once: int = 16
-    """Images whose noise-prediction losses are computed at once; of a greater batch only so many
-    are in the memory together, 0.7 GB each at paper scale. No result depends on it."""
+    """Images of a batch that are in the U-Net at once, 0.7 GB of GPU memory each at paper scale;
+    lower it to save memory. Results do not depend on it."""
 
 
 @dataclass
@@ -84,14 +84,14 @@ class ModelConfig:
     """Where the correlation coefficients come from; all but ``retrieved`` are ablations."""
 
     support: int = 10
-    """Training pictures a scene or object must occur in to enter the attribute base (ours)."""
+    """Training images a scene or object must occur in to enter the attribute base (extension)."""
 
     dropout: float = 0.5
     """Dropout of the emotion head."""
 
     evidence: bool = False
     """Whether the emotion's logits also hold what the names in the two attribute bases say of it
-    (ours; the published head reads fe alone)."""
+    (extension; the published head reads fe alone)."""
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -116,8 +116,8 @@ class EmotionSpaceConfig:
 
     kind: Literal["diagonal", "tied", "mixture", "stored"] = "diagonal"
     """``diagonal``: the published Gaussians. ``tied``: low-rank covariance over [fe, fs, fo].
-    ``mixture``: several modes per emotion. ``stored``: jittered features of real pictures. The last
-    three are ours and keep what belongs together."""
+    ``mixture``: several modes per emotion. ``stored``: jittered features of real images. The last
+    three are extensions, which keep fe, fs and fo of one image together."""
 
     rank: int = 64
     """For ``tied``: principal axes per emotion."""
@@ -179,10 +179,10 @@ class LossWeights:
     alignment: float = 0.0
     """Weight, in the understanding epochs, of the distance of mapped scenes, objects and the whole
     condition to the words of their names; it moves the mappers alone, at their rate in those epochs
-    (ours; the published training starts the mappers anywhere)."""
+    (extension; the published training starts the mappers anywhere)."""
 
     generated: float = 1.0
-    """Weight of a generated picture in L_U, a real one having 1 (third phase; ours)."""
+    """Weight of a generated image in L_U, a real one having 1 (third phase; extension)."""
 
 
 @dataclass
@@ -214,7 +214,7 @@ class OptimizerConfig:
 
     refresh: StageRates = field(default_factory=lambda: StageRates(queries=0.0))
     """Rates of the epochs after the understanding epochs where there is no diffusion head: the last
-    refresh of the third phase, heads alone (ours)."""
+    refresh of the third phase, heads alone (extension)."""
 
     weight_decay_visual: float = 1e-3
     """Decay of the visual tower's weights; biases, norms and embeddings have none."""
@@ -223,7 +223,7 @@ class OptimizerConfig:
     """Decay of all other weights; biases, norms and queries have none."""
 
     warmup: float = 0.05
-    """Share of a stage's steps over which its rates rise from 0 (ours)."""
+    """Share of a stage's steps over which its rates rise from 0 (extension)."""
 
     gradient_checkpointing: bool = False
     """Whether CLIP and the U-Net compute their activations again in the backward pass instead of
@@ -231,16 +231,42 @@ class OptimizerConfig:
 
 
 @dataclass
-class Settings:
-    """All groups of a model's settings."""
+class ModelSettings:
+    """All settings of a model: the group ``model`` of an experiment."""
 
     clip: ClipConfig = field(default_factory=ClipConfig)
+    """Where CLIP comes from."""
+
     diffusion: DiffusionConfig | None = field(default_factory=DiffusionConfig)
+    """The latent-diffusion head; null for understanding alone (third phase)."""
+
     model: ModelConfig = field(default_factory=ModelConfig)
+    """The structure that is trained."""
+
     space: EmotionSpaceConfig = field(default_factory=EmotionSpaceConfig)
+    """The emotion space."""
+
     loss: LossWeights = field(default_factory=LossWeights)
+    """Weights of the losses."""
+
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """Rates, decay and warm-up."""
+
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    """How images are denoised."""
+
+    understanding_epochs: int = 15
+    """Epochs that train understanding alone, before the joint ones."""
+
+    start_from: str | None = None
+    """Checkpoint whose trained weights to start from, as the third phase does from the joint
+    phase's; null for fresh ones."""
+
+    cache: str = "~/.cache/uniemo/latents"
+    """Folder for the latents of the training images."""
+
+    seed: int = 0
+    """Of the noise in L(theta), of dropout and of generated images; an experiment gives its own."""
 
     def __post_init__(self) -> None:
         """Check the diffusion head's; within an optional group the parser would bury the message.
@@ -252,9 +278,19 @@ class Settings:
             at_once = self.diffusion.images_at_once
             raise UserError(f"model.diffusion.images_at_once is {at_once}; give at least 1")
 
+    @property
+    def images_at_once(self) -> int:
+        """Images whose noise-prediction losses are computed at once."""
+        return (self.diffusion or DiffusionConfig()).images_at_once
+
     @classmethod
-    def of_trained(cls, saved: dict[str, Any]) -> Self:
-        """Return what a checkpoint's hyperparameters say, but for the rates: it is trained."""
+    def of_trained(cls, saved: dict[str, Any], start_from: str) -> Self:
+        """Return what a checkpoint's hyperparameters say, but for the rates: it is trained.
+
+        Args:
+            saved: The checkpoint's ``hyper_parameters``.
+            start_from: The checkpoint.
+        """
         kinds = {
             "clip": ClipConfig,
             "diffusion": DiffusionConfig,
@@ -267,8 +303,5 @@ class Settings:
             name: None if saved[name] is None else kind(**saved[name])
             for name, kind in kinds.items()
         }
-        return cls(**groups)
-
-    def groups(self) -> dict[str, Any]:
-        """Return the groups by name."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        numbers = {key: saved[key] for key in ("understanding_epochs", "seed")}
+        return cls(**groups, **numbers, start_from=start_from)

@@ -1,96 +1,119 @@
-"""The second phase: paint images of every emotion, filter them, and keep a pool to learn from."""
+"""The second phase: generate images of every emotion, filter them, keep a pool to learn from."""
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import torch
-from lightning import Trainer
+import pyarrow
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
-from uniemo.config.phases import GenerateConfig
-from uniemo.curriculum.images import ImageWriter, clear, order, plan, read_painted
+from uniemo.config.experiment import Experiment
+from uniemo.curriculum.fitting import Run, build_run
+from uniemo.curriculum.images import (
+    ImageWriter,
+    plan_requests,
+    prepare_folder,
+    read_generated,
+    request_settings,
+)
 from uniemo.curriculum.pool import encode_pool, pool_of_folder, write_pool
 from uniemo.curriculum.reporting import print_paths
 from uniemo.curriculum.requests import Requests
+from uniemo.curriculum.resuming import mark_done, phase_result
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.errors import UserError
 from uniemo.filtering import Reason, Selection, select
 from uniemo.model.checkpoint import read_checkpoint
-
-if TYPE_CHECKING:
-    from uniemo.model.uniemo import UniEmo
+from uniemo.model.saving import BEST
 
 
-def generate(
-    trainer: Trainer,
-    module: "UniEmo",
-    data: Any,
-    checkpoint: Path,
-    config: GenerateConfig,
-    folder: Path,
-    cache: Path,
-) -> None:
-    """Run the phase through a trainer's predict loop; what is painted already is not painted again.
+def run(experiment: Experiment, checkpoint: Path | None = None) -> None:
+    """Run the phase.
 
-    Painting is shared out over the trainer's processes; filtering is done by the first.
+    1. Generate images of every emotion through Lightning's predict loop, shared out over the
+       processes; an interrupted run goes on after its last batch. With ``generate.images`` the
+       images of that folder are taken instead.
+    2. Encode images and real training images, and filter; the first process does it.
+    3. Write the pool in EmoSet's layout, the manifest, and contact sheets.
 
     Args:
-        trainer: Fresh.
-        module: The model; its weights are taken from the checkpoint.
-        data: The data module of the real pictures.
-        checkpoint: Of a joint training that has ended.
-        config: How many, how, and which are kept.
-        folder: The phase's folder.
-        cache: Folder for features of real pictures.
+        experiment: The experiment, its phase being ``generate``.
+        checkpoint: Weights to generate with; None for the joint phase's best ones.
 
     Raises:
-        UserError: If the checkpoint has no emotion space.
+        UserError: If the joint phase has left no weights, or weights without an emotion space.
     """
-    if config.images is not None:
-        module.restore(read_checkpoint(checkpoint))
-        painted = pool_of_folder(Path(config.images).expanduser())
-        folder.mkdir(parents=True, exist_ok=True)
-    else:
-        if not read_checkpoint(checkpoint)["state_dict"]["space.moments.count"].all():
-            raise UserError(
-                f"checkpoint {checkpoint} has no emotion space, because its joint training has not "
-                "ended; finish that first (make train PHASE=joint)"
-            )
-        requests = plan(module, config)
-        asked = order(module, config, checkpoint, trainer.precision)
-        trainer.callbacks.append(ImageWriter(folder))  # type: ignore[attr-defined]
-        trainer.predict(
-            module,
-            datamodule=Requests(requests, folder, partial(clear, folder, asked)),
-            return_predictions=False,
-            ckpt_path=str(checkpoint),
-            weights_only=True,
+    folder, config = experiment.phase_folder, experiment.generate
+    checkpoint = checkpoint or phase_result(experiment.folder, "joint", BEST)
+    if config.images is None and not _has_emotion_space(checkpoint):
+        raise UserError(
+            f"checkpoint {checkpoint} has no emotion space, because its joint training has not "
+            "ended; finish that first (make train PHASE=joint)"
         )
-        trainer.strategy.barrier("painted")
-        painted = read_painted(folder, requests)
-    if trainer.is_global_zero:
-        data.prepare_data()
-        data.setup("fit")
-        device = trainer.strategy.root_device
-        examined = encode_pool(module, data, painted, folder, config.verifier, cache, device)
-        selection = select(examined.candidates, examined.reference, config.filter)
-        write_pool(painted, examined, selection, module, folder)
-        print_selection(selection, examined.candidates.target)
+    run = build_run(
+        experiment,
+        callbacks=[ImageWriter(folder)],
+        enable_progress_bar=False,  # the writer counts the images
+        logger=experiment.trainer["logger"] or False,
+    )
+    # 1. Images.
+    if config.images is None:
+        table = generate_images(run, experiment, checkpoint)
+    else:
+        run.model.restore(read_checkpoint(checkpoint))
+        table = pool_of_folder(Path(config.images).expanduser())
+        folder.mkdir(parents=True, exist_ok=True)
+    if run.trainer.is_global_zero:
+        # 2. Filter.
+        run.data.prepare_data()
+        run.data.setup("fit")
+        device = run.trainer.strategy.root_device
+        encoded = encode_pool(
+            run.model, run.data, table, folder, config.verifier, experiment.cache, device
+        )
+        selection = select(encoded.candidates, encoded.reference, config.filter)
+        # 3. Pool.
+        write_pool(table, encoded, selection, run.model, folder)
+        print_selection(selection, encoded.candidates.target)
         print_paths(
             ("Pool", folder / "train.json"),
             ("Manifest", folder / "manifest.parquet"),
             ("Kept", folder / "kept.png"),
             ("Refused", folder / "refused.png"),
         )
-    trainer.strategy.barrier("pool")  # finetuning reads it on every process
+        mark_done(folder)
+    run.trainer.strategy.barrier("pool")  # finetuning reads it on every process
 
 
-def print_selection(selection: Selection, target: torch.Tensor) -> None:
-    """Print how many images of each emotion [N] met each end."""
-    table = Table("", *(name[:5] for name in EMOTIONS), "all", title="Generated images")
-    table.title_justify = "left"
+def generate_images(run: Run, experiment: Experiment, checkpoint: Path) -> pyarrow.Table:
+    """Generate what is not on disk yet; return the table of all images."""
+    folder, config = experiment.phase_folder, experiment.generate
+    requests = plan_requests(run.model, config)
+    settings = request_settings(run.model, config, checkpoint, run.trainer.precision)
+    run.trainer.predict(
+        run.model,
+        datamodule=Requests(requests, folder, partial(prepare_folder, folder, settings)),
+        return_predictions=False,
+        ckpt_path=str(checkpoint),
+        weights_only=True,
+    )
+    run.trainer.strategy.barrier("generated")
+    return read_generated(folder, requests)
+
+
+def _has_emotion_space(checkpoint: Path) -> bool:
+    """Return whether a checkpoint's emotion space has seen every emotion."""
+    return bool(read_checkpoint(checkpoint)["state_dict"]["painter.space.moments.count"].all())
+
+
+def print_selection(selection: Selection, target: Tensor) -> None:
+    """Print how many images of each emotion [N] were kept, or refused for which reason."""
+    table = Table(title="Generated images", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("")
+    for name in (*(emotion[:5] for emotion in EMOTIONS), "all"):
+        table.add_column(name, justify="right")
     for reason in Reason:
         counts = target[selection.reason == reason].bincount(minlength=N_EMOTIONS)
         numbers = [*counts.tolist(), int(counts.sum())]

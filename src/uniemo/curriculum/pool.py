@@ -9,7 +9,7 @@ H side of an image.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow
 import torch
@@ -26,14 +26,13 @@ from uniemo.filtering import (
     Selection,
     calibrate_temperature,
 )
-from uniemo.utils.files import write_json, write_table
+from uniemo.model import UniEmo
+from uniemo.utils.emoset import Annotation, SplitRow, write_annotation, write_info, write_split
+from uniemo.utils.files import write_table
 from uniemo.vision.clip import frozen_clip
 from uniemo.vision.features import FeatureCache, FeatureTable
 from uniemo.vision.images import EmotionImageFolder, evenly_spaced, read_image
 from uniemo.vision.linear_probe import fit_linear_probe
-
-if TYPE_CHECKING:
-    from uniemo.model.uniemo import UniEmo
 
 BATCH = 64  # images read at once
 SHEET = 12  # images of each emotion on a contact sheet
@@ -60,8 +59,8 @@ class ImageReader:
         device: Where the work is done.
     """
 
-    def __init__(self, module: "UniEmo", data: Any, cache: Path, device: torch.device) -> None:
-        self.clip = frozen_clip(module.clip_config, device)
+    def __init__(self, module: UniEmo, data: Any, cache: Path, device: torch.device) -> None:
+        self.clip = frozen_clip(module.settings.clip, device)
         self.module = module.to(device).eval()
         self.data = data
         self.device = device
@@ -86,13 +85,13 @@ class ImageReader:
     def look(self, paths: list[Path]) -> ImageReadings:
         """Look at images on disk, the centre square at the side H that the head paints."""
         rows = []
-        size = self.module.diffusion.image_size
+        size = self.module.painter.diffusion.image_size
         starts = range(0, len(paths), BATCH)
         for start in track(starts, "Reading the images", transient=True):
             pictures = [read_image(path, size) for path in paths[start : start + BATCH]]
             image = torch.stack(pictures).to(self.device)
             reading = self.module.read(self.clip.network.prepare(image))
-            bases = (self.module.scene_base, self.module.object_base)
+            bases = (self.module.fusion.scene_base, self.module.fusion.object_base)
             queries = (reading.scene, reading.object)
             names = [base.retrieve(query) for base, query in zip(bases, queries, strict=True)]
             high, low = image.amax(dim=1), image.amin(dim=1)  # [B, H, H]
@@ -116,7 +115,7 @@ class EncodedPool(NamedTuple):
 
 
 def encode_pool(
-    module: "UniEmo",
+    module: UniEmo,
     data: Any,
     painted: pyarrow.Table,
     folder: Path,
@@ -159,7 +158,7 @@ def write_pool(
     painted: pyarrow.Table,
     examined: EncodedPool,
     selection: Selection,
-    module: "UniEmo",
+    module: UniEmo,
     folder: Path,
 ) -> None:
     """Write a filtered pool down.
@@ -173,8 +172,8 @@ def write_pool(
     """
     seen, scores = examined.seen, selection.scores
     columns = {
-        "read_scene": named(seen.scene, module.scene_names),
-        "read_object": named(seen.object, module.object_names),
+        "read_scene": named(seen.scene, module.fusion.scene_names),
+        "read_object": named(seen.object, module.fusion.object_names),
         "confidence": scores.confidence.tolist(),
         "agrees": scores.agrees.tolist(),
         "realism": scores.realism.tolist(),
@@ -191,45 +190,36 @@ def write_pool(
         paths: list[list[Path]] = [[] for _ in EMOTIONS]
         for i in wanted.nonzero()[:, 0].tolist():
             paths[int(target[i])].append(folder / manifest["image"][i].as_py())
-        write_sheet(paths, module.diffusion.image_size, folder / f"{name}.png")
+        write_sheet(paths, module.painter.diffusion.image_size, folder / f"{name}.png")
 
 
 def write_layout(
-    manifest: pyarrow.Table, seen: ImageReadings, module: "UniEmo", folder: Path
+    manifest: pyarrow.Table, seen: ImageReadings, module: UniEmo, folder: Path
 ) -> None:
     """Write ``info.json``, the kept images' annotations and ``train.json``.
 
     A scene or an object is annotated only where the name read on the image is the one that it was
     made from; what the two disagree on would teach L_S and L_O errors.
     """
-    names = {"emotion": EMOTIONS, "scene": module.scene_names, "object": module.object_names}
-    info = {
-        key: {
-            "label2idx": {name: index for index, name in enumerate(values)},
-            "idx2label": {str(index): name for index, name in enumerate(values)},
-        }
-        for key, values in names.items()
-    }
-    write_json(folder / "info.json", info)
-    listed = []
-    for i, row in enumerate(manifest.to_pylist()):
-        if row["reason"] != Reason.KEPT.name.lower():
+    write_info(folder, {"scene": module.fusion.scene_names, "object": module.fusion.object_names})
+    rows = []
+    for i, image in enumerate(manifest.to_pylist()):
+        if image["reason"] != Reason.KEPT.name.lower():
             continue
-        emotion, image_id = EMOTIONS[row["target"]], Path(row["image"]).stem
-        annotation: dict[str, Any] = {
-            "image_id": image_id,
-            "emotion": emotion,
-            "brightness": round(float(seen.brightness[i]), 3),
-            "colorfulness": round(float(seen.colorfulness[i]), 3),
-        }
-        if row["read_scene"] is not None and row.get("scene") == row["read_scene"]:
-            annotation["scene"] = row["read_scene"]
-        if row["read_object"] is not None and row.get("object") == row["read_object"]:
-            annotation["object"] = [row["read_object"]]
-        path = f"annotation/{emotion}/{image_id}.json"
-        write_json(folder / path, annotation)
-        listed.append([emotion, image_id, row["image"], path])
-    write_json(folder / "train.json", listed)
+        scene, object_ = (
+            image[f"read_{kind}"] if image.get(kind) == image[f"read_{kind}"] else None
+            for kind in ("scene", "object")
+        )
+        row = SplitRow.of(EMOTIONS[image["target"]], Path(image["image"]).stem, image["image"])
+        annotation = Annotation(
+            round(float(seen.brightness[i]), 3),
+            round(float(seen.colorfulness[i]), 3),
+            scene,
+            [] if object_ is None else [object_],
+        )
+        write_annotation(folder, row, annotation)
+        rows.append(row)
+    write_split(folder, "train", rows)
 
 
 def write_sheet(paths: list[list[Path]], size: int, path: Path) -> None:

@@ -1,105 +1,164 @@
-"""What a fit shows when it is done: a table, the checkpoint's path, a grid of painted pictures."""
+"""What a training shows: parameters, progress, results, paths, and a grid of samples."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
-from uniemo.curriculum.checkpoints import best_path
 from uniemo.emotions import N_EMOTIONS
+from uniemo.model import UniEmo
 from uniemo.model.optimizer import trained_parameters
-
-if TYPE_CHECKING:
-    from uniemo.model.uniemo import UniEmo
+from uniemo.utils.files import write_bytes
 
 SAMPLES = "samples.png"
 SAMPLES_PER_EMOTION = 8
+PARTS = {
+    "visual": "CLIP's visual tower",
+    "queries": "expert queries",
+    "heads": "heads and projections",
+    "mappers": "mappers",
+}
+"""Names of the parameter groups in the table."""
 
 
-class Report(Callback):
-    """Say what is trained before, and where lies what came out after.
+class ConfigFile(Callback):
+    """Write the settings of a run into its folder once model and data are known to fit.
 
     Args:
-        folder: The run's folder.
+        content: The settings as YAML.
+        path: The file.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, content: str, path: Path) -> None:
+        self.content, self.path = content, path
 
-    def on_fit_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
-        """Print the counts of trainable and frozen parameters, and the precision."""
-        if not trainer.is_global_zero:
-            return
-        table = Table("part", "parameters", title="UniEmo", title_justify="left")
-        counts: dict[str, int] = {}
-        for group, _, parameter in trained_parameters(module):
-            counts[group] = counts.get(group, 0) + parameter.numel()
-        for group, count in counts.items():
-            stages = ("understanding", module.last_stage)
-            when = [s for s in stages if getattr(getattr(module.rates, s), group)]
-            table.add_row(f"{group} (trained: {', '.join(when) or 'never'})", f"{count:,}")
-        for part, count in frozen_parameters(module).items():
-            table.add_row(f"{part} (frozen)", f"{count:,}")
-        Console().print(table)
-        Console().print(f"Precision {trainer.precision} on {module.device}", highlight=False)
-
-    def on_fit_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
-        """Print the paths of what was written."""
+    def on_fit_start(self, trainer: Trainer, module: Any) -> None:
+        """Write the file."""
         if trainer.is_global_zero:
-            if best := best_path(trainer):
-                print_paths(("Checkpoint", Path(best)))
-            if module.head is not None and (self.folder / SAMPLES).is_file():
-                print_paths(("Samples", self.folder / SAMPLES))
+            write_bytes(self.path, self.content.encode())
 
 
-def frozen_parameters(module: "UniEmo") -> dict[str, int]:
-    """Count the weights that are used and that no stage trains."""
-    trained = {id(parameter) for *_, parameter in trained_parameters(module)}
-    clip = module.backbone.model.parameters()
+class FitReport(Callback):
+    """Print which parts are trained, at which rate in which stage, before the training starts."""
+
+    def on_fit_start(self, trainer: Trainer, module: Any) -> None:
+        """Print the table."""
+        if trainer.is_global_zero:
+            Console().print(parameter_table(module, f"{trainer.precision} on {module.device}"))
+
+
+def parameter_table(model: UniEmo, where: str) -> Table:
+    """Return a table of the parts: number of parameters, peak learning rate in each stage.
+
+    Args:
+        model: The model.
+        where: Precision and device.
+    """
+    stages = ("understanding", model.last_stage)
+    table = Table(title=f"UniEmo, {where}", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("part")
+    for name in ("parameters", *(f"rate, {stage}" for stage in stages)):
+        table.add_column(name, justify="right")
+    counts: dict[str, int] = {}
+    for group, _, parameter in trained_parameters(model):
+        counts[group] = counts.get(group, 0) + parameter.numel()
+    for group, count in counts.items():
+        rates = [getattr(getattr(model.settings.optimizer, stage), group) for stage in stages]
+        shown = (f"{rate:g}" if rate else "frozen" for rate in rates)
+        table.add_row(PARTS[group], f"{count:,}", *shown)
+    for part, count in frozen_parameters(model).items():
+        table.add_row(part, f"{count:,}", "frozen", "frozen")
+    return table
+
+
+def frozen_parameters(model: UniEmo) -> dict[str, int]:
+    """Count the parameters that are used and that no stage trains."""
+    trained = {id(parameter) for *_, parameter in trained_parameters(model)}
+    clip = model.understanding.backbone.model.parameters()
     counts = {"rest of CLIP": sum(p.numel() for p in clip if id(p) not in trained)}
-    if module.head is not None:
-        counts["Stable Diffusion"] = sum(p.numel() for p in module.head.parameters())
+    if model.head is not None:
+        counts["Stable Diffusion"] = sum(p.numel() for p in model.head.parameters())
     return counts
 
 
-class SampleGrid(Callback):
-    """Paint a grid beside the best checkpoint once the emotion space is measured.
+class ProgressBar(RichProgressBar):
+    """Lightning's progress bar, without the number of the log."""
 
-    At the end of training, not of the fit, when a module on an accelerator has left it.
+    def get_metrics(self, trainer: Trainer, module: Any) -> dict[str, Any]:
+        """Return what stands at the end of the bar."""
+        metrics = super().get_metrics(trainer, module)
+        return {name: value for name, value in metrics.items() if name != "v_num"}
+
+
+class EpochLines(Callback):
+    """One line for every epoch, for logs: a bar that moves is only for terminals."""
+
+    def on_train_epoch_start(self, trainer: Trainer, module: Any) -> None:
+        """Note the time."""
+        self.started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        """Print the epoch's metrics; validation has ended."""
+        if trainer.is_global_zero:
+            metrics = ", ".join(
+                f"{name} {value:.4f}"
+                for name, value in sorted(trainer.progress_bar_metrics.items())
+            )
+            epoch = f"Epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+            seconds = time.monotonic() - self.started
+            print(f"{epoch} ({module.stage}): {metrics}, {seconds:.0f} s", flush=True)
+
+
+def progress_arguments(enabled: bool | None) -> dict[str, Any]:
+    """Return the trainer's arguments that show its progress.
+
+    Args:
+        enabled: The trainer's own setting; None for yes.
+
+    Returns:
+        ``enable_progress_bar``, and ``callbacks`` to add to the trainer's own.
     """
-
-    def on_train_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
-        """Paint eight emotions (rows) by eight pictures into ``samples.png``."""
-        best = best_path(trainer)
-        if module.head is not None and trainer.is_global_zero and best:
-            image = sample_grid(module)
-            save_image(image, Path(best).parent / SAMPLES)
-            for logger in trainer.loggers:
-                if isinstance(logger, TensorBoardLogger):
-                    logger.experiment.add_image("samples", image, trainer.global_step)
+    if enabled is False:
+        return {"enable_progress_bar": False, "callbacks": []}
+    terminal = Console().is_terminal
+    callback = ProgressBar(leave=True) if terminal else EpochLines()
+    return {"enable_progress_bar": terminal, "callbacks": [callback]}
 
 
-def sample_grid(module: "UniEmo", per_emotion: int = SAMPLES_PER_EMOTION) -> Tensor:
-    """Paint images 0 to ``per_emotion`` - 1 of every emotion: one row each, [3, height, width]."""
+def save_sample_grid(model: UniEmo, trainer: Trainer, path: Path) -> None:
+    """Generate a grid, eight emotions (rows) by eight images; save and log it."""
+    image = sample_grid(model)
+    save_image(image, path)
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image("samples", image, trainer.global_step)
+            logger.save()
+
+
+def sample_grid(model: UniEmo, per_emotion: int = SAMPLES_PER_EMOTION) -> Tensor:
+    """Generate images 0 to ``per_emotion`` - 1 of every emotion: a row each, [3, height, width]."""
     emotion = torch.arange(N_EMOTIONS).repeat_interleave(per_emotion)
     index = torch.arange(per_emotion).repeat(N_EMOTIONS)
-    training = module.training
-    module.eval()
-    image, _ = module.generate(emotion, index)
-    module.train(training)
+    training = model.training
+    model.eval()
+    image, _ = model.painter.generate(emotion, index)
+    model.train(training)
     return make_grid(image.cpu(), nrow=per_emotion, padding=2)
 
 
 def print_results(results: Mapping[str, float], title: str) -> None:
     """Print named numbers as a table."""
-    table = Table("measure", "value", title=title, title_justify="left")
+    table = Table("metric", "value", title=title, title_justify="left", box=SIMPLE_HEAD)
     for name, value in sorted(results.items()):
         table.add_row(name, f"{value:.4f}")
     Console().print(table)

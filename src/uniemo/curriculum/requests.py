@@ -1,32 +1,21 @@
 """Which images the generate phase asks for, batch by batch.
 
 A batch is always asked for whole and in the same composition, on whatever rank and in whatever run,
-so that an interrupted run ends with the very bytes of an undisturbed one.
+so that resuming gives identical files.
 
 Legend: B images of a batch.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import lightning
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from uniemo.batch import Request
 from uniemo.config.phases import PoolConfig
 from uniemo.emotions import N_EMOTIONS
-
-
-class Request(NamedTuple):
-    """One batch of images to paint."""
-
-    number: int  # of the batch
-    emotion: Tensor  # [B] long
-    image_index: Tensor  # [B] long, number of the image within its emotion
-    guidance_scale: float
-    num_inference_steps: int
 
 
 def build_requests(n_images: int, pools: list[PoolConfig], batch_size: int) -> list[Request]:
@@ -60,7 +49,7 @@ def finished(folder: Path, number: int) -> Path:
 
 
 class _Pending(IterableDataset[Request]):
-    """What one rank has still to paint; of no sampler, so Lightning leaves it alone."""
+    """What one rank has still to generate; without a sampler, so Lightning leaves it alone."""
 
     def __init__(self, requests: list[Request]) -> None:
         self.requests = requests
@@ -78,21 +67,22 @@ class Requests(lightning.LightningDataModule):
     Args:
         requests: All of them.
         folder: The phase's folder.
-        clear: Rids the folder of what answers other requests; called by the first rank alone.
+        prepare: Empties the folder of what was made for other requests; called by the first rank
+            alone.
     """
 
-    def __init__(self, requests: list[Request], folder: Path, clear: Callable[[], None]) -> None:
+    def __init__(self, requests: list[Request], folder: Path, prepare: Callable[[], None]) -> None:
         super().__init__()
         self.requests = requests
         self.folder = folder
         self.prepare_data_per_node = False
-        # A rank that has painted its share waits for the others.
+        # A rank that has finished its share waits for the others.
         self.allow_zero_length_dataloader_with_multiple_devices = True
-        self.clear = clear
+        self.prepare = prepare
 
     def prepare_data(self) -> None:
-        """Clear the folder, while the other ranks wait."""
-        self.clear()
+        """Prepare the folder, while the other ranks wait."""
+        self.prepare()
 
     def predict_dataloader(self) -> DataLoader[Request]:
         """Return this rank's requests."""

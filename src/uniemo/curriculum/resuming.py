@@ -1,4 +1,4 @@
-"""Whether an interrupted phase may go on: only under the settings that it began with."""
+"""What an earlier run has left: marks of its end, results, and whether it may be resumed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,10 +6,12 @@ from typing import Any
 
 import yaml
 
-from uniemo.config.experiment import Experiment
+from uniemo.config.experiment import CONFIG, Experiment
+from uniemo.errors import UserError
+from uniemo.model.saving import LAST
 from uniemo.utils.fingerprints import relevant_settings
 
-SETTINGS = "config.yaml"  # Lightning writes it into a run's folder
+DONE = "done"  # in a phase's folder once it has ended
 TRAINER = (
     "max_epochs",
     "max_steps",
@@ -18,6 +20,49 @@ TRAINER = (
     "gradient_clip_val",
 )
 """Settings of the trainer that the course of a training depends on."""
+
+
+def mark_done(folder: Path) -> None:
+    """Mark a phase as ended."""
+    if folder.is_dir():  # there is none after fast_dev_run
+        (folder / DONE).touch()
+
+
+def forget(folder: Path) -> None:
+    """Let a phase start anew: it is not done, and there is nothing to resume."""
+    for name in (DONE, LAST):
+        (folder / name).unlink(missing_ok=True)
+
+
+def phase_result(folder: Path, phase: str, name: str) -> Path:
+    """Return a file that a phase has written.
+
+    Raises:
+        UserError: If it is not there.
+    """
+    path = folder / phase / name
+    if not path.is_file():
+        raise UserError(
+            f"{path} does not exist; run phase {phase} first (make train PHASE={phase})"
+        )
+    return path
+
+
+def checkpoint_to_resume(experiment: Experiment) -> Path | None:
+    """Return the last state of an interrupted training of the same settings, if there is one.
+
+    One of other settings is removed, and the training starts anew.
+    """
+    last = experiment.phase_folder / LAST
+    if not last.is_file():
+        return None
+    changed = changed_setting(experiment.phase_folder, experiment)
+    if changed is None:
+        print(f"Resuming from {last}", flush=True)
+        return last
+    print(f"{last} was trained with another {changed}; starting anew", flush=True)
+    last.unlink()
+    return None
 
 
 def changed_setting(folder: Path, experiment: Experiment) -> str | None:
@@ -30,13 +75,11 @@ def changed_setting(folder: Path, experiment: Experiment) -> str | None:
     Returns:
         A key of model, data, seed or trainer; None if all agree.
     """
-    note = folder / SETTINGS
+    note = folder / CONFIG
     if not note.is_file():
-        return SETTINGS
-    now = yaml.safe_load(experiment.parser.dump(experiment.config, skip_validation=True))
-    began, wanted = (
-        dict(_decisive(content)) for content in (yaml.safe_load(note.read_text("utf-8")), now)
-    )
+        return CONFIG
+    contents = note.read_text("utf-8"), experiment.dump()
+    began, wanted = (dict(_decisive(yaml.safe_load(content))) for content in contents)
     keys = [*wanted, *began]
     return next((key for key in keys if began.get(key) != wanted.get(key)), None)
 

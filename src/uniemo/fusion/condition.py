@@ -1,9 +1,12 @@
-"""Fuse features into one pseudo-word: c = me(fe) + alpha_s ms(fs) + alpha_o mo(fo) (METHOD).
+"""Fuse features into one pseudo-word: c = me(fe) + alpha_s ms(fs) + alpha_o mo(fo).
+
+Source: docs/method.md, "Condition".
 
 Legend: B images, D width of the features, W width of the text encoder's token embeddings, E width
-of CLIP's joint space.
+of CLIP's joint space, C emotions, K names of one attribute.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, assert_never
 
 import torch
@@ -11,6 +14,7 @@ from torch import Tensor, nn
 
 from uniemo.batch import Features
 from uniemo.fusion.attribute_base import AttributeBase
+from uniemo.fusion.evidence import AttributeEvidence
 from uniemo.fusion.mappers import Mapper
 
 Coefficients = Literal["retrieved", "one", "zero", "public"]
@@ -31,34 +35,55 @@ class Condition(NamedTuple):
 
 
 class Fusion(nn.Module):
-    """The three mappers, and the coefficients that weigh scene and object.
+    """The two attribute bases, the coefficients they give, and the three mappers.
 
     The mappers' sum is scaled and moved by two fixed buffers so that words start where the text
-    encoder's real token embeddings are (ours): set them with :meth:`start_among`. A fixed scale,
-    rather than small weights, also keeps Adam's steps in proportion, since real embeddings are tiny
-    (deviation about 0.02).
+    encoder's real token embeddings are (extension): set them with :meth:`start_among`. A fixed
+    scale, rather than small weights, also keeps Adam's steps in proportion, since real embeddings
+    are tiny (deviation about 0.02).
 
     With coefficients "public" the retrieved indices count through the scenes, then the objects.
 
     Args:
         feature_width: D.
         word_width: W.
+        embedding_width: E.
         coefficients: How alpha is found.
+        evidence: Whether the bases also help to read the emotion (extension).
     """
 
     word_mean: Tensor  # [W]
     word_std: Tensor  # scalar
+    scene_words: Tensor  # [K, W] token embeddings of the scenes' names, in the mappers' scale
+    object_words: Tensor  # [K, W] of the objects' names
 
     def __init__(
-        self, feature_width: int, word_width: int, coefficients: Coefficients = "retrieved"
+        self,
+        feature_width: int,
+        word_width: int,
+        embedding_width: int,
+        coefficients: Coefficients = "retrieved",
+        evidence: bool = False,
     ) -> None:
         super().__init__()
         self.coefficients = coefficients
+        self.embedding_width = embedding_width
+        self.evidence = AttributeEvidence() if evidence else None
         self.emotion_mapper = Mapper(feature_width, word_width)
         self.scene_mapper = Mapper(feature_width, word_width)
         self.object_mapper = Mapper(feature_width, word_width)
         self.register_buffer("word_mean", torch.zeros(word_width))
         self.register_buffer("word_std", torch.tensor(0.02))
+        self.register_buffer("scene_words", torch.zeros(0, word_width), persistent=False)
+        self.register_buffer("object_words", torch.zeros(0, word_width), persistent=False)
+        self.set_names([], [])
+
+    def set_names(self, scene_names: Sequence[str], object_names: Sequence[str]) -> None:
+        """Give the attribute bases the size of these names; both are empty then."""
+        self.scene_names, self.object_names = list(scene_names), list(object_names)
+        device = self.word_mean.device
+        self.scene_base = AttributeBase(len(self.scene_names), self.embedding_width).to(device)
+        self.object_base = AttributeBase(len(self.object_names), self.embedding_width).to(device)
 
     @torch.no_grad()
     def start_among(self, mean: Tensor, std: Tensor) -> None:
@@ -70,14 +95,28 @@ class Fusion(nn.Module):
         """Return words [B, W] in the mappers' own scale, for the emotion head to read."""
         return (word - self.word_mean) / self.word_std
 
-    def forward(
+    def evidence_logits(
         self,
-        features: Features,
         scene_query: Tensor,
         object_query: Tensor,
-        emotion: Tensor,
-        scene_base: AttributeBase,
-        object_base: AttributeBase,
+        scene_scale: Tensor,
+        object_scale: Tensor,
+    ) -> Tensor | float:
+        """Return what the bases add to the emotion's logits: [B, C]; 0 without evidence.
+
+        Args:
+            scene_query: [B, E] projection of fs, unit length.
+            object_query: [B, E] projection of fo, unit length.
+            scene_scale: Scalar that multiplies cosines with scenes.
+            object_scale: Scalar that multiplies cosines with objects.
+        """
+        if self.evidence is None:
+            return 0.0
+        bases = self.scene_base, self.object_base
+        return self.evidence(scene_query, object_query, *bases, scene_scale, object_scale)
+
+    def forward(
+        self, features: Features, scene_query: Tensor, object_query: Tensor, emotion: Tensor
     ) -> Condition:
         """Fuse features into the words that express an emotion.
 
@@ -86,8 +125,6 @@ class Fusion(nn.Module):
             scene_query: [B, E] projection of fs.
             object_query: [B, E] projection of fo.
             emotion: [B] long, the emotion to express.
-            scene_base: Names of scenes.
-            object_base: Names of objects.
 
         Raises:
             ValueError: With coefficients "public", if W is not E.
@@ -96,10 +133,10 @@ class Fusion(nn.Module):
         mapped_object = self.object_mapper(features.object)  # [B, W]
         match self.coefficients:
             case "retrieved":
-                alpha_scene, scene = scene_base.coefficient(scene_query, emotion)
-                alpha_object, object_ = object_base.coefficient(object_query, emotion)
+                alpha_scene, scene = self.scene_base.coefficient(scene_query, emotion)
+                alpha_object, object_ = self.object_base.coefficient(object_query, emotion)
             case "public":
-                union = _union(scene_base, object_base)
+                union = _union(self.scene_base, self.object_base)
                 if mapped_scene.shape[1] != union.text_features.shape[1]:
                     raise ValueError(
                         f"coefficients 'public' compare words ({mapped_scene.shape[1]} wide) with "

@@ -1,77 +1,85 @@
-"""The two passes over the training split that a fit makes: latents before, emotion space after.
+"""The two passes over the training split that every fit makes: latents before, emotion space after.
 
-Both read pictures plainly, the ranks sharing them out.
+Both read images without augmentation, the processes sharing them out.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from lightning import Callback, Trainer
 from rich.progress import track
 from torch import Tensor
 
-from uniemo.curriculum.checkpoints import best_path
+from uniemo.batch import Features
 from uniemo.diffusion import LatentCache, latent_fingerprint
-
-if TYPE_CHECKING:
-    from uniemo.model.uniemo import UniEmo
+from uniemo.model.saving import BestCheckpoint
 
 
 class LatentPass(Callback):
-    """Encode every training picture and its mirror image, once, before the first joint epoch.
+    """Encode every training image and its mirror image, once, before the first joint epoch.
 
-    The latents stay on disk: another run on the same pictures and autoencoder finds them.
+    The latents stay on disk: another run on the same images and autoencoder finds them. The data
+    module's loader brings them in the batches of joint epochs.
     """
 
-    def on_train_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
-        """Open the cache, also where a fit goes on within a joint epoch."""
-        self.on_train_epoch_start(trainer, module)
+    cache: LatentCache | None = None
 
-    def on_train_epoch_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
-        """Fill the cache if this epoch is the first that needs it."""
-        if module.stage != "joint" or module.latents is not None:
-            return
+    def on_fit_start(self, trainer: Trainer, module: Any) -> None:
+        """Open the cache for the data module, before its loader starts any worker."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        head = module.diffusion
-        cache = LatentCache(
-            Path(module.hparams["cache"]).expanduser(),
+        head, last = module.head, trainer.max_epochs or 0
+        if head is None or 0 <= last <= module.settings.understanding_epochs:
+            return
+        self.cache = LatentCache(
+            Path(module.settings.cache).expanduser(),
             latent_fingerprint(head.vae, head.image_size, data.fingerprint("train")),
             len(data.annotations("train").emotion),
             head.latent_shape,
         )
+        data.latents = self.cache.lookup
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        """Fill the cache also where a fit goes on within a joint epoch."""
+        self.on_train_epoch_start(trainer, module)
+
+    def on_train_epoch_start(self, trainer: Trainer, module: Any) -> None:
+        """Fill the cache if this epoch needs it."""
+        cache, data = self.cache, trainer.datamodule  # type: ignore[attr-defined]
+        if cache is None or module.stage != "joint":
+            return
         rows = cache.missing_rows(trainer.global_rank, trainer.world_size)
         if rows:
             loader = data.plain_dataloader("train", rows)
-            pictures = ((b["index"], b["diffusion_image"]) for b in loader)
-            batches = ((index, image.to(head.device)) for index, image in pictures)
+            images = ((b["index"], b["diffusion_image"]) for b in loader)
+            batches = ((index, image.to(module.device)) for index, image in images)
             shown = track(
                 batches,
-                description=f"Encoding {len(rows):,} pictures and their mirror images, once",
+                description=f"Encoding {len(rows):,} images and their mirror images, once",
                 total=len(loader),
                 disable=trainer.global_rank > 0,
             )
-            cache.fill(head.encode, shown)
+            cache.fill(module.head.encode, shown)
         trainer.strategy.barrier("latents")
-        module.latents = cache
 
 
 class EmotionSpacePass(Callback):
-    """After training, measure the emotion space with the best weights and add it to their file.
+    """After training, fit the emotion space with the best weights and add it to their checkpoint.
 
-    A space must belong to the weights it was measured with, so it cannot be gathered while they
-    still move.
+    A space must belong to the weights that it was fitted with, so it cannot be gathered while they
+    still change. Where the trainer keeps no checkpoint, the last weights are the best.
     """
 
-    def on_train_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
-        """Restore the best weights, measure, and save."""
-        best = trainer.strategy.broadcast(best_path(trainer))
-        if module.head is None or not best:
+    def on_train_end(self, trainer: Trainer, module: Any) -> None:
+        """Restore the best weights, fit, and save."""
+        if module.head is None or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        checkpoint = torch.load(best, map_location="cpu", weights_only=True)
-        module.load_state_dict(checkpoint["state_dict"])
-        measure_space(module, trainer)
-        if trainer.is_global_zero:
+        best = trainer.strategy.broadcast(best_checkpoint(trainer))
+        if best:
+            checkpoint = torch.load(best, map_location="cpu", weights_only=True)
+            module.load_state_dict(checkpoint["state_dict"])
+        fit_emotion_space(module, trainer)
+        if best and trainer.is_global_zero:
             checkpoint["state_dict"] = module.state_dict()
             part = Path(best).with_suffix(".part")
             torch.save(checkpoint, part)
@@ -79,24 +87,35 @@ class EmotionSpacePass(Callback):
         trainer.strategy.barrier("emotion space")
 
 
+def best_checkpoint(trainer: Trainer) -> str:
+    """Return the file of the checkpoint that the emotion space belongs to; empty if there is none.
+
+    That of :class:`BestCheckpoint`; without one, the best of a monitored metric, or the newest.
+    """
+    callbacks: list[Any] = trainer.checkpoint_callbacks
+    written = [callback for callback in callbacks if callback.best_model_path]
+    written.sort(key=lambda c: (not isinstance(c, BestCheckpoint), c.monitor is None))
+    return written[0].best_model_path if written else ""
+
+
 @torch.inference_mode()
-def measure_space(module: "UniEmo", trainer: Trainer) -> None:
-    """Fill a module's emotion space from the training split; equal on every process."""
+def fit_emotion_space(module: Any, trainer: Trainer) -> None:
+    """Fit a module's emotion space to the training split; equal on every process."""
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
-    training = module.training
+    space, training = module.painter.space, module.training
     module.eval()
-    module.space.reset()
+    space.reset()
     loader = data.plain_dataloader("train")
     for batch in track(
-        loader, description="Measuring the emotion space", disable=trainer.global_rank > 0
+        loader, description="Fitting the emotion space", disable=trainer.global_rank > 0
     ):
         image: Tensor = batch["clip_image"].to(module.device)
         with trainer.precision_plugin.forward_context():
             features = module.read(image).features
-        module.space.update(
-            type(features)(*(f.float() for f in features)),
+        space.update(
+            Features(*(f.float() for f in features)),
             batch["emotion"].to(module.device),
             batch["index"].to(module.device),
         )
-    module.space.synchronise()
+    space.synchronise()
     module.train(training)

@@ -1,4 +1,4 @@
-"""Parameter groups and learning rates of the two stages (METHOD, "Published training settings")."""
+"""Parameter groups and learning rates of the two stages (docs/method.md, "Published settings")."""
 
 import math
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ from torch import nn
 from uniemo.config.model import OptimizerConfig, StageRates
 
 GROUPS = {
-    "visual": ("chain.visual",),
-    "queries": ("chain.scene_queries", "chain.object_queries"),
+    "visual": ("understanding.chain.visual",),
+    "queries": ("understanding.chain.scene_queries", "understanding.chain.object_queries"),
     "heads": (
-        "emotion_head",
-        "evidence",
-        "scene_projection",
-        "object_projection",
-        "scene_scale",
-        "object_scale",
+        "understanding.emotion_head",
+        "understanding.scene_projection",
+        "understanding.object_projection",
+        "understanding.scene_scale",
+        "understanding.object_scale",
+        "fusion.evidence",
     ),
-    "mappers": ("fusion",),
+    "mappers": ("fusion.emotion_mapper", "fusion.scene_mapper", "fusion.object_mapper"),
 }
 """Which parts of the model each group of :class:`StageRates` holds."""
 
@@ -31,13 +31,8 @@ def trained_parameters(module: nn.Module) -> Iterator[tuple[str, str, nn.Paramet
     """Yield (group, name, weight) of everything that some stage may train."""
     for name, parameter in module.named_parameters():
         for group, prefixes in GROUPS.items():
-            if name.startswith(prefixes) and name != "chain.visual.proj":
+            if name.startswith(prefixes) and name != "understanding.chain.visual.proj":
                 yield group, name, parameter
-
-
-def stage_rates(config: OptimizerConfig, last: str) -> tuple[StageRates, StageRates]:
-    """Return the rates of the understanding epochs, and of the "joint" or "refresh" ones after."""
-    return config.understanding, getattr(config, last)
 
 
 def parameter_groups(

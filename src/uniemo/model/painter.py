@@ -1,31 +1,62 @@
-"""The painting half of :class:`UniEmo`: from an emotion, or a condition, to images.
+"""From an emotion, or a condition, to images.
 
 Legend: B images, H their side in pixels, D width of the features.
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import replace
 
-import lightning
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from uniemo.batch import Features
-from uniemo.config.model import DiffusionConfig
-from uniemo.curriculum.requests import Request
 from uniemo.diffusion import SamplingConfig, StableDiffusion, image_generator, sample
 from uniemo.errors import UserError
-from uniemo.fusion import Condition, EmotionSpace
+from uniemo.fusion import Condition, EmotionSpace, Fusion
+from uniemo.understanding import Understanding, UnderstandingOutput
 
 
-class Painting(lightning.LightningModule, ABC):
-    """What a model paints with; :class:`uniemo.model.uniemo.UniEmo` brings the parts."""
+def read_features(
+    understanding: Understanding, fusion: Fusion, features: Features
+) -> UnderstandingOutput:
+    """Read features [B, D], of images or drawn; the bases' evidence is part of the logits."""
+    output = understanding.read_features(features)
+    scales = understanding.scene_scale(), understanding.object_scale()
+    evidence = fusion.evidence_logits(output.scene, output.object, *scales)
+    return output._replace(logits=output.logits + evidence)
 
-    head: StableDiffusion | None
-    space: EmotionSpace
-    sampling: SamplingConfig
-    diffusion_config: DiffusionConfig
-    seed: int
+
+class Painter(nn.Module):
+    """Emotion space and diffusion head: draws features, fuses them and denoises images.
+
+    Source: docs/method.md, "Emotion space" and "Sampling".
+
+    Args:
+        understanding: Reads drawn features; registered elsewhere.
+        fusion: Fuses them into words; registered elsewhere.
+        space: The emotion space.
+        head: The diffusion head; None for a model that only understands.
+        sampling: How images are denoised.
+        prompt: The prompt; its ``*`` is the pseudo-word.
+        seed: With emotion and index, all that an image depends on.
+    """
+
+    def __init__(
+        self,
+        understanding: Understanding,
+        fusion: Fusion,
+        space: EmotionSpace,
+        head: StableDiffusion | None,
+        sampling: SamplingConfig | None = None,
+        prompt: str = "a *",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self._reader = (understanding, fusion)  # in a tuple, so that neither is registered twice
+        self.space = space
+        self.head = head
+        self.sampling = sampling or SamplingConfig()
+        self.prompt = prompt
+        self.seed = seed
 
     @property
     def diffusion(self) -> StableDiffusion:
@@ -38,37 +69,37 @@ class Painting(lightning.LightningModule, ABC):
             raise UserError("this model has no diffusion head; set model.diffusion.source")
         return self.head
 
-    @property
-    def image_size(self) -> int | None:
-        """Side of the pictures that the diffusion head paints; None without one."""
-        return None if self.head is None else self.head.image_size
-
-    @abstractmethod
-    def express(self, features: Features, emotion: Tensor) -> Condition:
-        """Return the pseudo-words that express emotions [B], fused from drawn features [B, D]."""
-
-    @abstractmethod
-    def belief(self, features: Features, emotion: Tensor) -> Tensor:
-        """Return p(emotion | features) [B] of emotions [B], as read from drawn features [B, D]."""
-
     @torch.no_grad()
-    def conditions(self, emotion: Tensor, index: Tensor, draws: int = 1) -> Condition:
+    def draw_conditions(self, emotion: Tensor, index: Tensor, draws: int = 1) -> Condition:
         """Draw features for emotions [B] and images [B] of theirs, and fuse them.
 
         Args:
             emotion: What the images are to evoke.
             index: Number of each image within its emotion.
-            draws: Of this many draws the one with the highest :meth:`belief` is fused.
+            draws: Of this many draws the one with the highest p(emotion | features) is fused
+                (extension; published: 1).
         """
         generators = self._generators(emotion, index)
         drawn = [self.space.sample(emotion, generators) for _ in range(draws)]
-        stacked = Features(*(torch.stack(f).to(self.device) for f in zip(*drawn, strict=True)))
-        emotion = emotion.to(self.device)
-        belief = self.belief(
-            Features(*(f.flatten(0, 1) for f in stacked)), emotion.repeat(draws)
-        ).view(draws, -1)
-        surest, image = belief.argmax(0), torch.arange(len(emotion), device=self.device)
-        return self.express(Features(*(f[surest, image] for f in stacked)), emotion)
+        device = self.diffusion.device
+        stacked = Features(*(torch.stack(f).to(device) for f in zip(*drawn, strict=True)))
+        emotion = emotion.to(device)
+        flat = Features(*(f.flatten(0, 1) for f in stacked))
+        confidence = self.confidence(flat, emotion.repeat(draws)).view(draws, -1)
+        best, image = confidence.argmax(0), torch.arange(len(emotion), device=device)
+        return self.fuse_features(Features(*(f[best, image] for f in stacked)), emotion)
+
+    def confidence(self, features: Features, emotion: Tensor) -> Tensor:
+        """Return p(emotion | features) [B] of emotions [B], as read from features [B, D]."""
+        output = read_features(*self._reader, features)
+        probability = output.logits.float().softmax(1)  # [B, C]
+        return probability.gather(1, emotion[:, None]).squeeze(1)
+
+    def fuse_features(self, features: Features, emotion: Tensor) -> Condition:
+        """Return the pseudo-words that express emotions [B], fused from features [B, D]."""
+        understanding, fusion = self._reader
+        output = understanding.read_features(features)
+        return fusion(features, output.scene, output.object, emotion)
 
     @torch.no_grad()
     def paint(
@@ -78,41 +109,38 @@ class Painting(lightning.LightningModule, ABC):
         sampling: SamplingConfig | None = None,
         prompt: str | None = None,
     ) -> Tensor:
-        """Paint one image for each condition.
+        """Denoise one image for each condition.
 
         Args:
             condition: Of B images.
             generators: B generators on the CPU, one per image.
-            sampling: How; the model's own settings if None.
+            sampling: How; the painter's own settings if None.
             prompt: Another prompt that holds the pseudo-word ``*``.
 
         Returns:
             Images [B, 3, H, H] in [0, 1].
         """
-        states = self.diffusion.condition(condition.word, prompt or self.diffusion_config.prompt)
+        states = self.diffusion.condition(condition.word, prompt or self.prompt)
         return sample(self.diffusion, states, generators, sampling or self.sampling)
 
-    def predict_step(self, request: Request) -> tuple[Tensor, Condition]:
-        """Paint the images of a request; see :meth:`generate`."""
-        sampling = replace(
-            self.sampling,
-            guidance_scale=request.guidance_scale,
-            num_inference_steps=request.num_inference_steps,
-        )
-        return self.generate(request.emotion, request.image_index, sampling)
-
     def generate(
-        self, emotion: Tensor, index: Tensor, sampling: SamplingConfig | None = None
+        self, emotion: Tensor, index: Tensor, sampling: SamplingConfig | None = None, **how: float
     ) -> tuple[Tensor, Condition]:
-        """Paint image number ``index`` [B] of each ``emotion`` [B] from the emotion space.
+        """Generate image number ``index`` [B] of each ``emotion`` [B] from the emotion space.
 
-        Image k of an emotion is the same whatever the batch it is painted in.
+        Image k of an emotion is the same, to rounding, whatever the batch it is generated in.
+
+        Args:
+            emotion: [B] long, what the images are to evoke.
+            index: [B] long, number of each image within its emotion.
+            sampling: How; the painter's own settings if None.
+            how: Fields of the sampling settings to replace, such as ``guidance_scale=5.0``.
 
         Returns:
             Images [B, 3, H, H] in [0, 1], and their conditions.
         """
-        sampling = sampling or self.sampling
-        condition = self.conditions(emotion, index, sampling.draws)
+        sampling = replace(sampling or self.sampling, **how)  # type: ignore[arg-type]
+        condition = self.draw_conditions(emotion, index, sampling.draws)
         # A second stream: the first drew the features, however many numbers that took.
         generators = self._generators(emotion, index, stream=1)
         return self.paint(condition, generators, sampling), condition

@@ -1,4 +1,4 @@
-"""Understanding: a picture -> fe, fs, fo -> logits (METHOD, "Understanding chain")."""
+"""Understanding: a picture -> fe, fs, fo -> logits (docs/method.md, "Understanding chain")."""
 
 from uniemo.understanding.backbone import ClipBackbone, load_clip
 from uniemo.understanding.chain import AttentionMaps, QuerySets, UnderstandingChain
@@ -10,6 +10,7 @@ from uniemo.understanding.losses import (
     gather,
     name_positives,
 )
+from uniemo.understanding.understanding import Understanding, UnderstandingOutput
 
 __all__ = [
     "AttentionMaps",
@@ -18,7 +19,9 @@ __all__ = [
     "EmotionHead",
     "LogitScale",
     "QuerySets",
+    "Understanding",
     "UnderstandingChain",
+    "UnderstandingOutput",
     "attribute_contrastive_loss",
     "emotion_classification_loss",
     "gather",

@@ -1,4 +1,7 @@
-"""Rows of a table -> samples -> ``uniemo.batch.Batch``."""
+"""Rows of a table -> samples -> ``uniemo.batch.Batch``.
+
+Legend: B images of a batch, c, h latent channels and side, N rows of a table, O object names.
+"""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -7,60 +10,89 @@ import datasets
 import numpy as np
 import pyarrow.compute as pc
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from data_modules.sampler import Draw
-from data_modules.views import Views, open_picture, unreadable
+from data_modules.sampler import EpochRow
+from data_modules.views import ViewTransform, open_image, unreadable
 from uniemo.batch import Annotations, Batch
+from uniemo.utils.data import LatentLookup
 from uniemo.utils.seeding import Stream
 
 
-class Pictures(Dataset[dict[str, Any]]):
-    """The pictures of a table, with their two views.
+class EmotionImages(Dataset[dict[str, Any]]):
+    """The images of a table, with their two views and their labels.
 
     Args:
         table: Rows with the columns ``data_modules.layout.FEATURES``.
-        views: Epoch -> what makes the views of its pictures.
-        n_objects: Length of the multi-hot object vectors.
-        seed: With the epoch and the row, all that the flip and the crop of a picture depend on;
+        transform: Epoch -> what makes the views of its images.
+        n_objects: Length O of the multi-hot object vectors.
+        seed: With the epoch and the row, all that the flip and the crop of an image depend on;
             None for neither flip nor crop.
-        n_real: Rows from here on are generated pictures; None if there are none.
+        n_real: Rows from here on are generated images; None if there are none.
+        latents: Adds ``latent`` to the samples of later epochs; None for no latents.
+        latents_from: First epoch whose samples have a latent.
     """
 
     def __init__(
         self,
         table: datasets.Dataset,
-        views: Callable[[int], Views],
+        transform: Callable[[int], ViewTransform],
         n_objects: int,
         seed: int | None = None,
         n_real: int | None = None,
+        latents: LatentLookup | None = None,
+        latents_from: int = 0,
     ) -> None:
         self.table = table
-        self.views = views
+        self.transform = transform
         self.n_objects = n_objects
         self.seed = seed
         self.n_real = len(table) if n_real is None else n_real
+        self.latents = latents
+        self.latents_from = latents_from
 
     def __len__(self) -> int:
         return len(self.table)
 
-    def __getitem__(self, draw: Draw | int) -> dict[str, Any]:
+    def __getitems__(self, keys: list[EpochRow] | list[int]) -> list[dict[str, Any]]:
+        """Return the samples of one batch, whose latents are looked up together.
+
+        Args:
+            keys: Rows and their epoch, as :class:`EpochSampler` yields them; a row alone, as of the
+                sampler that Lightning puts in its place for ``overfit_batches``, is of epoch 0.
+
+        Raises:
+            UserError: If an image cannot be read.
+        """
+        rows = [key if isinstance(key, EpochRow) else EpochRow(key, 0) for key in keys]
+        samples = [self[row] for row in rows]
+        if self.latents is not None and rows[0].epoch >= self.latents_from:
+            index, flipped = (
+                torch.tensor([sample[key] for sample in samples]) for key in ("index", "flipped")
+            )
+            latents: Tensor = self.latents(index, flipped)  # [B, c, h, h]
+            for sample, latent in zip(samples, latents, strict=True):
+                sample["latent"] = latent
+        return samples
+
+    def __getitem__(self, key: EpochRow) -> dict[str, Any]:
         """Return one sample: the entries of ``uniemo.batch.Batch`` without the first dimension.
 
         Args:
-            draw: Row and epoch, as the sampler yields them; a row alone stands for epoch 0.
+            key: Row and epoch.
 
         Raises:
-            UserError: If the picture cannot be read.
+            UserError: If the image cannot be read.
         """
-        index, epoch = draw if isinstance(draw, tuple) else (draw, 0)
+        index, epoch = key
         row = self.table[index]
         generator = None
         if self.seed is not None:
             generator = np.random.default_rng([Stream.AUGMENTATION, self.seed, epoch, index])
-        with open_picture(row["image"], row["image_id"]) as image:
+        with open_image(row["image"], row["image_id"]) as image:
             try:
-                clip, diffusion, flipped = self.views(epoch)(image, generator)
+                clip, diffusion, flipped = self.transform(epoch)(image, generator)
             except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
                 raise unreadable(row["image"]["path"] or row["image_id"], error) from None
         objects = torch.zeros(self.n_objects, dtype=torch.bool)  # [O]
@@ -88,7 +120,7 @@ def collate(samples: list[dict[str, Any]]) -> Batch:
 
 
 def read_annotations(table: datasets.Dataset, n_objects: int) -> Annotations:
-    """Read the labels of a table, decoding no picture."""
+    """Read the labels of a table, without decoding an image."""
     columns = table.select_columns(["emotion", "scene", "objects"]).with_format("arrow")[:]
     lists = columns["objects"].combine_chunks()
     objects = torch.zeros(len(table), n_objects, dtype=torch.bool)  # [N, O]

@@ -1,15 +1,10 @@
-"""Which checkpoints a fit keeps, where, and how a later phase finds them."""
+"""Which checkpoints a fit keeps, and where."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-
-from uniemo.errors import UserError
-
-if TYPE_CHECKING:
-    from uniemo.model.uniemo import UniEmo
 
 BEST = "best.ckpt"
 LAST = "last.ckpt"
@@ -28,7 +23,7 @@ class PhaseCheckpoint(ModelCheckpoint):
         super().__init__(folder, filename=Path(name).stem, enable_version_counter=False, **settings)
         self.path = folder / name
 
-    def on_train_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Remove an older run's, unless this fit goes on from a checkpoint."""
         super().on_train_start(trainer, module)
         if trainer.ckpt_path is None and trainer.is_global_zero:
@@ -54,7 +49,7 @@ class BestCheckpoint(PhaseCheckpoint):
             save_weights_only=True,  # what a fit goes on from is the last one
         )
 
-    def on_validation_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+    def on_validation_end(self, trainer: Trainer, module: Any) -> None:
         """Consider the epoch, unless it is one of a warm-up that joint epochs follow."""
         warm_up, end = module.stage_ends
         joint_follows = module.head is not None and warm_up < end
@@ -75,7 +70,7 @@ class LastCheckpoint(PhaseCheckpoint):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, LAST, every_n_epochs=1, save_on_train_epoch_end=True)
 
-    def on_train_start(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Go on with the epoch after a finished one.
 
         Under ``max_steps`` Lightning 2.6 takes any epoch that a checkpoint was written in for
@@ -89,27 +84,7 @@ class LastCheckpoint(PhaseCheckpoint):
             loop.epoch_loop.restarting = False
             loop.reset_restart_stage()
 
-    def on_train_epoch_end(self, trainer: Trainer, module: "UniEmo") -> None:  # type: ignore[override]
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
         """Save, unless the epoch is the last."""
         if trainer.current_epoch + 1 != trainer.max_epochs:
             super().on_train_epoch_end(trainer, module)
-
-
-def best_path(trainer: Trainer) -> str:
-    """Return where a trainer's :class:`BestCheckpoint` lies; empty if there is none."""
-    keepers = [each for each in trainer.checkpoint_callbacks if isinstance(each, BestCheckpoint)]
-    return keepers[0].best_model_path if keepers else ""
-
-
-def phase_result(folder: Path, phase: str, name: str) -> Path:
-    """Return a file that a phase has written.
-
-    Raises:
-        UserError: If it is not there.
-    """
-    path = folder / phase / name
-    if not path.is_file():
-        raise UserError(
-            f"{path} does not exist; run phase {phase} first (make train PHASE={phase})"
-        )
-    return path

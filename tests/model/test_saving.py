@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from uniemo.curriculum.checkpoints import BestCheckpoint, best_path
+from uniemo.model.callbacks import best_checkpoint
+from uniemo.model.saving import BestCheckpoint
 
 
 class Scripted(lightning.LightningModule):
@@ -60,7 +61,7 @@ def test_the_best_epoch_on_validation_is_kept(tmp_path, accuracy, understanding_
     )
     loader = DataLoader([0])
     trainer.fit(Scripted(accuracy, understanding_epochs, head), loader, loader)
-    assert best_path(trainer) == str(tmp_path / "best.ckpt")
+    assert best_checkpoint(trainer) == str(tmp_path / "best.ckpt")
     checkpoint = torch.load(tmp_path / "best.ckpt", weights_only=True)
     assert checkpoint["state_dict"]["weight"] == kept + 1
     assert "optimizer_states" not in checkpoint

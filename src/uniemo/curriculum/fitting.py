@@ -1,0 +1,109 @@
+"""One training: build model, data and trainer from an experiment, fit, test the best weights."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning
+from lightning import Trainer
+from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from uniemo.config.experiment import CONFIG, Experiment
+from uniemo.curriculum.curves import curve_logger
+from uniemo.curriculum.reporting import (
+    SAMPLES,
+    ConfigFile,
+    FitReport,
+    progress_arguments,
+    save_sample_grid,
+)
+from uniemo.errors import UserError
+from uniemo.model import UniEmo, build_model
+from uniemo.model.saving import BEST, BestCheckpoint, LastCheckpoint
+
+HALF_PRECISION = ("bf16-true", "16-true", "transformer-engine", "transformer-engine-float16")
+"""Lightning's names of what would convert every buffer of the model."""
+
+
+class Run(NamedTuple):
+    """What a training or an evaluation runs with."""
+
+    trainer: Trainer
+    model: UniEmo
+    data: Any
+
+
+def build_run(experiment: Experiment, **trainer: Any) -> Run:
+    """Build model, data module and trainer, seeded.
+
+    Args:
+        experiment: The experiment.
+        trainer: Arguments of the trainer beside the experiment's own.
+
+    Raises:
+        UserError: If the trainer's precision would ruin what is summed in float64, or weights are
+            missing.
+    """
+    arguments = experiment.trainer
+    if arguments["precision"] in HALF_PRECISION:
+        raise UserError(
+            f"trainer.precision {arguments['precision']} would keep the emotion space's sums in "
+            "half precision; give bf16-mixed, and model.diffusion.dtype bfloat16 to save memory"
+        )
+    lightning.seed_everything(experiment.seed, workers=True, verbose=False)
+    model = build_model(experiment.model)
+    data = experiment.data_module(model.clip_view, model.image_size)
+    progress = progress_arguments(arguments["enable_progress_bar"])
+    own = {"precision": experiment.precision, "enable_model_summary": False, **progress}
+    callbacks = (arguments["callbacks"] or [], trainer.pop("callbacks", []), own.pop("callbacks"))
+    arguments |= own | trainer | {"callbacks": [each for some in callbacks for each in some]}
+    return Run(Trainer(**arguments), model, data)
+
+
+def fit(experiment: Experiment, resume: Path | str | None = None) -> Run:
+    """Train the model of an experiment into its phase's folder.
+
+    1. Build model, data and trainer; write ``config.yaml``.
+    2. Fit. The best weights on validation are kept as ``best.ckpt``, the last state as
+       ``last.ckpt``; the emotion space is part of the best ones.
+    3. Generate a grid of samples, where there is a diffusion head.
+
+    With ``trainer.fast_dev_run`` nothing is written.
+
+    Args:
+        experiment: The experiment.
+        resume: Checkpoint of an interrupted training to go on from.
+
+    Raises:
+        UserError: If a setting is wrong, or weights or data are missing.
+    """
+    folder, given = experiment.phase_folder, experiment.trainer
+    trainer: dict[str, Any] = {"logger": False}
+    if not given["fast_dev_run"]:
+        trainer = {
+            "callbacks": [
+                BestCheckpoint(folder),
+                LastCheckpoint(folder),
+                LearningRateMonitor("step"),
+                ConfigFile(experiment.dump(), folder / CONFIG),
+                FitReport(),
+            ],
+            "default_root_dir": str(folder),
+        }
+        if given["logger"] in (None, True):
+            board = TensorBoardLogger(folder, name=None, version="")
+            trainer["logger"] = [board, curve_logger(folder)]
+    run = build_run(experiment, **trainer)
+    run.trainer.fit(
+        run.model, datamodule=run.data, ckpt_path=resume and str(resume), weights_only=True
+    )
+    if run.model.head is not None and (folder / BEST).is_file() and run.trainer.is_global_zero:
+        run.model.to(experiment.device)
+        save_sample_grid(run.model, run.trainer, folder / SAMPLES)
+    return run
+
+
+def test_best(run: Run, best: Path) -> Mapping[str, float]:
+    """Measure the best weights of a run on the test split, in the precision of its training."""
+    return run.trainer.test(run.model, run.data, str(best), verbose=False, weights_only=True)[0]

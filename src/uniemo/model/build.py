@@ -1,0 +1,80 @@
+"""Make :class:`UniEmo` from settings, or from a checkpoint."""
+
+from pathlib import Path
+
+from uniemo.config.model import ModelSettings
+from uniemo.diffusion import StableDiffusion
+from uniemo.fusion import Fusion
+from uniemo.model.checkpoint import read_checkpoint, trained_word_width
+from uniemo.model.painter import Painter
+from uniemo.model.uniemo import UniEmo
+from uniemo.understanding import ClipBackbone, Understanding, load_clip
+from uniemo.utils.sources import resolve
+
+
+def build_model(settings: ModelSettings) -> UniEmo:
+    """Load CLIP and Stable Diffusion and build the model on them.
+
+    Args:
+        settings: What to build; with ``start_from``, trained weights are taken from there.
+
+    Raises:
+        UserError: If weights are missing or do not fit together.
+    """
+    backbone = load_clip(resolve(settings.clip.model), settings.clip.pretrained)
+    head = None
+    if settings.diffusion is not None:
+        head = StableDiffusion(resolve(settings.diffusion.source), settings.diffusion.dtype)
+    if settings.start_from is None:
+        return assemble(backbone, head, settings)
+    start = read_checkpoint(settings.start_from)
+    model = assemble(backbone, head, settings, trained_word_width(start))
+    model.restore(start)
+    return model
+
+
+def assemble(
+    backbone: ClipBackbone,
+    head: StableDiffusion | None,
+    settings: ModelSettings,
+    word_width: int | None = None,
+) -> UniEmo:
+    """Build the model on parts that are loaded already, or that lie on the meta device.
+
+    Args:
+        backbone: CLIP; its visual tower becomes part of the model.
+        head: The diffusion head, or None for understanding alone.
+        settings: Sizes, losses and rates; its sources of weights are not read.
+        word_width: Width of a word where there is no head; None for CLIP's joint space's, which is
+            that of the Stable Diffusion made for this CLIP (768).
+    """
+    feature_width, embedding_width = backbone.model.visual.proj.shape
+    if head is not None:
+        word_width = head.width
+    elif word_width is None:
+        word_width = embedding_width
+    structure = settings.model
+    understanding = Understanding(
+        backbone, word_width, structure.n_queries, structure.queries, structure.dropout
+    )
+    fusion = Fusion(
+        feature_width, word_width, embedding_width, structure.coefficients, structure.evidence
+    )
+    if head is not None and head.device.type != "meta":
+        fusion.start_among(*head.prompts.word_statistics())
+    space = settings.space.build(feature_width)
+    prompt = {} if settings.diffusion is None else {"prompt": settings.diffusion.prompt}
+    painter = Painter(
+        understanding, fusion, space, head, settings.sampling, **prompt, seed=settings.seed
+    )
+    return UniEmo(understanding, fusion, painter, settings)
+
+
+def load_model(path: str | Path) -> UniEmo:
+    """Load a trained model from a checkpoint file, CLIP and head from where it was built.
+
+    Raises:
+        UserError: If the file is missing or no checkpoint of UniEmo.
+    """
+    saved = read_checkpoint(path)["hyper_parameters"]
+    return build_model(ModelSettings.of_trained(saved, start_from=str(path))).eval()

@@ -1,0 +1,61 @@
+"""What the library requires of a data module, whatever files it reads.
+
+Legend: B images of a batch, c, h latent channels and side.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from uniemo.batch import Annotations
+
+LatentLookup = Callable[[Tensor, Tensor], Tensor]
+"""Row numbers [B] long and flips [B] bool of training images -> their latents [B, c, h, h]."""
+
+
+class EmotionData(Protocol):
+    """A data module whose loaders yield ``uniemo.batch.Batch``.
+
+    Splits are "train", "val" and "test". A row is the position of an image in its split.
+    ``data_modules.EmoSetDataModule`` is one.
+    """
+
+    root: str
+    """The folder that the images come from."""
+
+    latents: LatentLookup | None
+    """Set by the model: adds ``latent`` to the batches of epochs with aligned views."""
+
+    @property
+    def scene_names(self) -> list[str]:
+        """Scene names in index order; empty without scene annotations."""
+
+    @property
+    def object_names(self) -> list[str]:
+        """Object names in index order; empty without object annotations."""
+
+    def prepare_data(self) -> None:
+        """Prepare the files, in one process."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open what a stage of Lightning needs, in every process."""
+
+    def annotations(self, split: str) -> Annotations:
+        """Return the labels of a split's real images, in the order of ``Batch.index``."""
+
+    def fingerprint(self, split: str) -> str:
+        """Return a name of a split's images, their order and their plain views, for caches."""
+
+    def plain_dataloader(self, split: str, rows: list[int] | None = None) -> DataLoader[Any]:
+        """Return a split's real images without augmentation: ``rows``, or this rank's share."""
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return the shuffled, augmented training images."""
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Return the validation images, as :meth:`plain_dataloader` does."""
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Return the test images, as :meth:`plain_dataloader` does."""

@@ -1,0 +1,236 @@
+"""EmoSet's layout: the one place where its JSON files are written, read and checked.
+
+A folder in this layout holds
+
+    info.json                       for each attribute ``label2idx`` and ``idx2label``
+    {train,val,test}.json           rows [emotion, image id, image, annotation]; some copies of
+                                    EmoSet leave out the id
+    annotation/EMOTION/ID.json      the attributes of one image: brightness and colorfulness from
+                                    0 to 1; scene (a name) and object (names) where annotated
+    image/EMOTION/ID.jpg            the image
+
+Paths in rows are relative to the folder, or absolute.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+
+from uniemo.emotions import EMOTIONS
+from uniemo.errors import UserError
+from uniemo.utils.files import read_json, write_bytes, write_json
+
+SPLITS: Final = ("train", "val", "test")
+
+_ROW: Final = '["amusement", "amusement_1", "image/.../1.jpg", "annotation/.../1.json"]'
+
+
+class SplitRow(NamedTuple):
+    """One row of ``{train,val,test}.json``."""
+
+    emotion: str
+    image_id: str
+    image: str
+    annotation: str
+
+    @classmethod
+    def of(cls, emotion: str, image_id: str, image: str | None = None) -> Self:
+        """Return the row of an image; by default the image lies where EmoSet's do."""
+        image = image or f"image/{emotion}/{image_id}.jpg"
+        return cls(emotion, image_id, image, f"annotation/{emotion}/{image_id}.json")
+
+    def absolute(self, root: Path) -> Self:
+        """Return the row with absolute paths, so that a split of another folder can list it."""
+        return self._replace(image=str(root / self.image), annotation=str(root / self.annotation))
+
+
+class Annotation(NamedTuple):
+    """What is known of one image."""
+
+    brightness: float
+    colorfulness: float
+    scene: str | None = None
+    objects: Sequence[str] = ()
+
+
+class AttributeNames(NamedTuple):
+    """Names of scenes and objects, in the order of their indices."""
+
+    scene: list[str]
+    object: list[str]
+
+
+def write_info(
+    root: Path, attributes: Mapping[str, Sequence[str | float]], compact: bool = False
+) -> None:
+    """Write ``info.json``: the emotions, then other attributes.
+
+    Args:
+        root: The folder.
+        attributes: Labels of each attribute in index order.
+        compact: Whether to write on one line.
+    """
+    info = {
+        attribute: {
+            "label2idx": {str(label): index for index, label in enumerate(labels)},
+            "idx2label": {str(index): label for index, label in enumerate(labels)},
+        }
+        for attribute, labels in {"emotion": EMOTIONS, **attributes}.items()
+    }
+    _write_json(root / "info.json", info, compact)
+
+
+def write_split(root: Path, split: str, rows: Iterable[SplitRow], compact: bool = False) -> None:
+    """Write the rows of a split, on one line if ``compact``."""
+    _write_json(root / f"{split}.json", list(rows), compact)
+
+
+def write_annotation(
+    root: Path,
+    row: SplitRow,
+    annotation: Annotation,
+    further: Mapping[str, Any] | None = None,
+    compact: bool = False,
+) -> None:
+    """Write the annotation file of one image.
+
+    Args:
+        root: The folder.
+        row: The image's row.
+        annotation: Its attributes; a scene or objects that are missing are left out.
+        further: Entries that EmoSet itself does not have.
+        compact: Whether to write on one line.
+    """
+    content: dict[str, Any] = {
+        "image_id": row.image_id,
+        "emotion": row.emotion,
+        "brightness": annotation.brightness,
+        "colorfulness": annotation.colorfulness,
+    }
+    if annotation.scene is not None:
+        content["scene"] = annotation.scene
+    if annotation.objects:
+        content["object"] = list(annotation.objects)
+    _write_json(root / row.annotation, content | dict(further or {}), compact)
+
+
+def read_names(root: Path) -> AttributeNames:
+    """Read the names of scenes and objects from ``info.json``.
+
+    Raises:
+        UserError: If it is missing, malformed, or numbers the emotions in an order other than
+            :data:`uniemo.emotions.EMOTIONS`.
+    """
+    path = root / "info.json"
+    info = _read_json(path)
+    emotions, scenes, objects = (
+        _labels(info, attribute, path) for attribute in ("emotion", "scene", "object")
+    )
+    if tuple(emotions) != EMOTIONS:
+        raise UserError(
+            f"{path} numbers the emotions {', '.join(emotions)}; uniemo needs the order "
+            f"{', '.join(EMOTIONS)}: rewrite its 'emotion' entry"
+        )
+    return AttributeNames(scenes, objects)
+
+
+def read_split(root: Path, split: str) -> list[SplitRow]:
+    """Read the rows of a split; where the id is left out, it is the image's file name.
+
+    Raises:
+        UserError: If the file is missing, empty or malformed, or an emotion is unknown.
+    """
+    path = root / f"{split}.json"
+    content = _read_json(path)
+    if not isinstance(content, list) or not content:
+        raise UserError(f"{path} lists no images; it must be a list of rows like {_ROW}")
+    rows = []
+    for number, row in enumerate(content):
+        if (
+            not isinstance(row, list)
+            or len(row) not in (3, 4)
+            or not all(isinstance(cell, str) for cell in row)
+        ):
+            raise UserError(f"{path}, row {number}, is {row!r}; write it as {_ROW}")
+        emotion, *image_id, image, annotation = row
+        if emotion not in EMOTIONS:
+            raise UserError(
+                f"{path}, row {number}: emotion {emotion!r} is unknown; "
+                f"use one of {', '.join(EMOTIONS)}"
+            )
+        name = image_id[0] if image_id else Path(image).stem
+        rows.append(SplitRow(emotion, name, image, annotation))
+    return rows
+
+
+def read_annotation(root: Path, split: str, row: SplitRow) -> Annotation:
+    """Read the annotation of one image; its names are not compared with ``info.json``.
+
+    Args:
+        root: The folder.
+        split: The split that lists the image.
+        row: The image's row.
+
+    Raises:
+        UserError: If the file is missing or malformed, or disagrees with the row.
+    """
+    path = root / row.annotation
+    content = _read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no JSON object; write one with EmoSet's attributes")
+    if content.get("emotion", row.emotion) != row.emotion:
+        raise UserError(
+            f"{path} says {content['emotion']!r} but {split}.json says {row.emotion!r}; "
+            "make them agree"
+        )
+    objects = content.get("object") or []
+    objects = [objects] if isinstance(objects, str) else objects
+    if not isinstance(objects, list):
+        raise UserError(f"{path}: object is {objects!r}; write a list of names")
+    return Annotation(
+        _unit_number(content, "brightness", path),
+        _unit_number(content, "colorfulness", path),
+        content.get("scene") or None,
+        objects,
+    )
+
+
+def _labels(info: Any, attribute: str, path: Path) -> list[str]:
+    """Return the labels of one attribute of ``info.json`` in index order."""
+    try:
+        label2idx = dict(info[attribute]["label2idx"])
+        labels = sorted(label2idx, key=label2idx.__getitem__)
+        indices = [label2idx[label] for label in labels]
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{path} lacks {attribute}.label2idx (name -> index); restore it") from None
+    if indices != list(range(len(labels))):
+        raise UserError(
+            f"{path}: {attribute}.label2idx must number its names 0, 1, 2, ...; correct it"
+        )
+    return labels
+
+
+def _unit_number(content: dict[str, Any], key: str, path: Path) -> float:
+    number = content.get(key)
+    if not isinstance(number, int | float) or not 0 <= number <= 1:
+        raise UserError(f"{path}: {key} is {number!r}; write a number from 0 to 1")
+    return float(number)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} is missing; the folder must hold EmoSet's layout whole, or a hub's copy of it"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as JSON ({error}); restore it") from None
+
+
+def _write_json(path: Path, content: Any, compact: bool) -> None:
+    if compact:
+        write_bytes(path, json.dumps(content).encode())
+    else:
+        write_json(path, content)
