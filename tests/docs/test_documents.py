@@ -8,28 +8,25 @@ line's own help and the configuration parser. What would take minutes is not run
 import ast
 import configparser
 import importlib
-import os
 import re
 import shlex
-import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 from shutil import copyfile
-from unittest import mock
 
 import pytest
 import torch
 import yaml
 
+from tests.commands import ROOT, leave
 from tests.config.test_experiments import all_keys
 from tests.conftest import settings
-from uniemo.cli.main import COMMANDS, LIGHTNING, main
+from uniemo.cli.main import COMMANDS, LIGHTNING
 
-ROOT = Path(__file__).parents[2]
 SITE = sorted((ROOT / "docs").rglob("*.md"))
 GUIDES = [
     ROOT / "README.md",
@@ -137,16 +134,6 @@ def test_commands_exist(path):
                 check_install(words)
             case _:
                 pytest.fail(f"nothing checks {program} {' '.join(words)}")
-
-
-def leave(*arguments: str) -> None:
-    """Run a command that ends before it has trained, within this process."""
-    with (
-        mock.patch.object(sys, "argv", ["uniemo", *arguments]),
-        mock.patch.dict(os.environ),  # Lightning leaves LOCAL_RANK and the like
-        suppress(SystemExit),
-    ):
-        main()
 
 
 @pytest.fixture(scope="module")
