@@ -178,11 +178,7 @@ def test_flags_and_keys_are_those_of_the_configuration(configuration):
 # --- Python ---------------------------------------------------------------------------------------
 
 
-def runnable() -> list[Path]:
-    return [path for path in [*GUIDES, *SITE] if blocks(path, "python")]
-
-
-@pytest.mark.parametrize("path", runnable(), **by_name)
+@pytest.mark.parametrize("path", [p for p in DOCUMENTS if blocks(p, "python")], **by_name)
 def test_python_compiles_and_imports_resolve(path):
     for block in blocks(path, "python"):
         for node in ast.walk(ast.parse(block)):
