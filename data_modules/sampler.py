@@ -14,7 +14,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from uniemo.batch import Batch
 from uniemo.errors import UserError
-from uniemo.utils.processes import in_group
+from uniemo.utils.processes import is_distributed
 
 
 class EpochRow(NamedTuple):
@@ -48,7 +48,7 @@ class EpochSampler(DistributedSampler[EpochRow]):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        parallel = in_group()
+        parallel = is_distributed()
         if rank is None:
             rank = dist.get_rank() if parallel else 0
         if world_size is None:

@@ -131,7 +131,7 @@ def test_what_is_saved_beside_the_autoencoder_is_a_stable_diffusion(
 ) -> None:
     autoencoder.save(stage.autoencoder, tmp_path)
     denoiser.save(stage, tokenizer, tmp_path)
-    head = StableDiffusion(str(tmp_path))
+    head = StableDiffusion.from_pretrained(str(tmp_path))
     for part, written in (
         (head.unet, stage.unet),
         (head.text_encoder, stage.text_encoder),

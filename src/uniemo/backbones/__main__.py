@@ -17,7 +17,7 @@ from uniemo.backbones import autoencoder, clip, denoiser
 from uniemo.backbones.captions import build_tokenizer
 from uniemo.backbones.scores import write_scores
 from uniemo.backbones.stage import run
-from uniemo.utils.allocator import keep_freed_memory
+from uniemo.utils.allocator import configure_memory
 from uniemo.utils.command import run_command
 
 
@@ -88,7 +88,7 @@ def train(
         processes: Number of processes that share a step.
         threads: Number of threads of each process; by default torch's own.
     """
-    keep_freed_memory()
+    configure_memory()
     torch.set_num_threads(threads or torch.get_num_threads())
     lightning.seed_everything(seed, verbose=False)
     for name, (run_stage, default_steps) in STAGES.items():

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,6 +14,7 @@ from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES
 from uniemo.backbones.composed_images import ObjectSettings
 from uniemo.backbones.stage import Stage, run_once
 from uniemo.diffusion import StableDiffusion
+from uniemo.utils.progress import track
 from uniemo.vision.networks import efficientnet_lite0
 
 NAMES = {"object": OBJECT_NAMES, "scene": SCENE_NAMES}
@@ -58,7 +58,7 @@ class Classifier(Stage):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Return the logits [B, K] by kind of label of images [B, 3, 64, 64] in [0, 1]."""
-        features = self.extractor.network(self.extractor.prepare(image))  # [B, F]
+        features = self.extractor.network(self.extractor.preprocess(image))  # [B, F]
         return {kind: head(features) for kind, head in self.heads.items()}
 
     def loss(self, batch: dict[str, Tensor], _: int) -> Tensor:

@@ -90,7 +90,7 @@ def write_scores(weights: Path) -> None:
     """
     backbone = load_clip(f"local-dir:{weights / 'clip'}")
     backbone.model.eval()
-    head = StableDiffusion(str(weights / "stable_diffusion"))
+    head = StableDiffusion.from_pretrained(str(weights / "stable_diffusion"))
     scores: dict[str, float] = {}
 
     def add(group: Mapping[str, float]) -> None:

@@ -22,7 +22,7 @@ from uniemo.config.experiment import Experiment
 from uniemo.config.parser import find_config, shipped_configs
 from uniemo.curriculum.phases import PHASES, run_all, run_phase
 from uniemo.errors import UserError
-from uniemo.utils.allocator import keep_freed_memory
+from uniemo.utils.allocator import configure_memory
 
 
 def train(arguments: list[str]) -> None:
@@ -141,7 +141,7 @@ def main() -> None:
     """Run the program; a user's mistake is one line and exit code 2."""
     arguments = sys.argv[1:]
     quiet()
-    keep_freed_memory()
+    configure_memory()
     try:
         if not arguments or arguments[0] in ("-h", "--help"):
             print(HELP)

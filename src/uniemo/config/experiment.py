@@ -22,6 +22,21 @@ from uniemo.utils.precision import native_precision
 from uniemo.utils.sources import resolve
 
 CONFIG = "config.yaml"  # of a run, in its folder
+IRRELEVANT = {
+    # Where work is done and kept, not what it is.
+    "cache", "cache_dir", "num_workers", "images_at_once",
+    # What the model tells the data module.
+    "clip_size", "clip_mean", "clip_std", "diffusion_size", "crop_epochs", "seed",
+}  # fmt: skip
+"""Settings that no result depends on."""
+
+
+def relevant_settings(content: Any) -> Any:
+    """Return nested settings without those of :data:`IRRELEVANT`."""
+    if isinstance(content, dict):
+        kept = {key: value for key, value in content.items() if key not in IRRELEVANT}
+        return {key: relevant_settings(value) for key, value in kept.items()}
+    return content
 
 
 def experiment_parser(prog: str, description: str = "") -> Parser:
@@ -237,7 +252,8 @@ class Experiment:
         diffusion = self.model.diffusion
         if diffusion is None:
             raise UserError("the experiment has no diffusion head; set model.diffusion.source")
-        return StableDiffusion(resolve(diffusion.source), diffusion.dtype).to(self.device)
+        source = resolve(diffusion.source)
+        return StableDiffusion.from_pretrained(source, diffusion.dtype).to(self.device)
 
 
 def _plain(value: Any) -> Any:

@@ -22,13 +22,13 @@ from torch import Tensor
 from torchvision.io import encode_png
 
 from uniemo.batch import Request
+from uniemo.config.experiment import relevant_settings
 from uniemo.config.phases import GenerateConfig, PoolConfig
 from uniemo.curriculum.requests import build_requests, finished
 from uniemo.emotions import EMOTIONS
 from uniemo.fusion import Condition
 from uniemo.model import UniEmo
 from uniemo.utils.files import read_json, write_bytes, write_json, write_table
-from uniemo.utils.fingerprints import relevant_settings
 from uniemo.utils.sources import weights_digest
 
 

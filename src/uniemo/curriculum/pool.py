@@ -9,11 +9,10 @@ H side of an image.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow
 import torch
-from rich.progress import track
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
@@ -27,8 +26,10 @@ from uniemo.filtering import (
     calibrate_temperature,
 )
 from uniemo.model import UniEmo
+from uniemo.utils.data import EmotionData
 from uniemo.utils.emoset import Annotation, SplitRow, write_annotation, write_info, write_split
 from uniemo.utils.files import write_table
+from uniemo.utils.progress import track
 from uniemo.vision.clip import frozen_clip
 from uniemo.vision.features import FeatureCache, FeatureTable
 from uniemo.vision.images import EmotionImageFolder, evenly_spaced, read_image
@@ -59,16 +60,16 @@ class ImageReader:
         device: Where the work is done.
     """
 
-    def __init__(self, model: UniEmo, data: Any, cache: Path, device: torch.device) -> None:
+    def __init__(self, model: UniEmo, data: EmotionData, cache: Path, device: torch.device) -> None:
         self.clip = frozen_clip(model.settings.clip, device)
         self.model = model.to(device).eval()
         self.data = data
         self.device = device
-        self.library = FeatureCache(data, cache, device)
+        self.features = FeatureCache(data, cache, device)
 
     def real(self, split: str) -> FeatureTable:
         """Return frozen CLIP's features of a split's images."""
-        return self.library.tables([self.clip], split)[0]
+        return self.features.load([self.clip], split)[0]
 
     @torch.inference_mode()
     def validation_logits(self) -> tuple[Tensor, Tensor]:
@@ -87,10 +88,10 @@ class ImageReader:
         rows = []
         size = self.model.painter.diffusion.image_size
         starts = range(0, len(paths), BATCH)
-        for start in track(starts, "Reading the images", transient=True):
+        for start in track(starts, "Reading the images", len(starts)):
             batch = [read_image(path, size) for path in paths[start : start + BATCH]]
             image = torch.stack(batch).to(self.device)
-            reading = self.model.read(self.clip.network.prepare(image))
+            reading = self.model.read(self.clip.network.preprocess(image))
             bases = (self.model.fusion.scene_base, self.model.fusion.object_base)
             queries = (reading.scene, reading.object)
             names = [base.retrieve(query) for base, query in zip(bases, queries, strict=True)]
@@ -116,7 +117,7 @@ class EncodedPool(NamedTuple):
 
 def encode_pool(
     model: UniEmo,
-    data: Any,
+    data: EmotionData,
     table: pyarrow.Table,
     folder: Path,
     verifier: str,

@@ -6,10 +6,9 @@ from typing import Any
 
 import yaml
 
-from uniemo.config.experiment import CONFIG, Experiment
+from uniemo.config.experiment import CONFIG, Experiment, relevant_settings
 from uniemo.errors import UserError
 from uniemo.model.saving import LAST
-from uniemo.utils.fingerprints import relevant_settings
 
 DONE = "done"  # in a phase's folder once it has ended
 TRAINER = (

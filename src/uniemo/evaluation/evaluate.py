@@ -25,7 +25,7 @@ from uniemo.evaluation.image_sources import BASELINE_PROMPT, images_from_model, 
 from uniemo.evaluation.report import EvaluationReport, read_filter_examples
 from uniemo.evaluation.summary import print_summary
 from uniemo.evaluation.understanding import evaluate_understanding, linear_probe_accuracy
-from uniemo.model.uniemo import UniEmo
+from uniemo.model import load_model
 from uniemo.vision.clip import frozen_clip
 from uniemo.vision.features import FeatureCache
 from uniemo.vision.images import EmotionImageFolder, GeneratedBatch
@@ -69,20 +69,20 @@ def evaluate_checkpoint(
     config, device = experiment.evaluation, experiment.device
 
     # 1. Load the model, and the one that generates.
-    module = UniEmo.from_checkpoint(checkpoint).to(device)
+    module = load_model(checkpoint).to(device)
     joint = checkpoint.parent.parent / "joint" / "best.ckpt"
     generator, source = module, checkpoint
     if module.head is None and joint.is_file():
-        generator, source = UniEmo.from_checkpoint(joint).to(device), joint
+        generator, source = load_model(joint).to(device), joint
     data = experiment.data(module.clip_view, generator.image_size)
 
     # 2. Evaluate the understanding and the queries.
     recognition = evaluate_understanding(module, data, device)
-    metrics = _header(experiment, str(checkpoint), module.seed, protocol)
+    metrics = _header(experiment, str(checkpoint), module.settings.seed, protocol)
     metrics["understanding"] = recognition.understanding
 
     # 3. Evaluate the generation; one pass over a split computes the features of both.
-    clip = frozen_clip(module.clip_config, device)
+    clip = frozen_clip(module.settings.clip, device)
     result, cache = None, FeatureCache(data, experiment.cache, device)
     if generator.head is not None:
         evaluator = Evaluator(experiment, data, generator.head, {name: [clip] for name in SPLITS})

@@ -28,7 +28,7 @@ def images_from_model(
 ) -> Iterator[GeneratedBatch]:
     """Generate images 0, 1, ... of every emotion from the emotion space."""
     for emotion, index in emotion_index_batches(per_emotion, batch_size):
-        yield GeneratedBatch(module.generate(emotion, index, sampling)[0], emotion, index)
+        yield GeneratedBatch(module.painter.generate(emotion, index, sampling)[0], emotion, index)
 
 
 def images_from_prompt(

@@ -113,10 +113,10 @@ def evaluate_understanding(
         image, emotion = batch["clip_image"].to(device), batch["emotion"].to(device)
         needs_attention = composed is not None or len(examples) < n_examples
         if needs_attention:
-            features, attention = module.chain.features_and_attention(image)
+            features, attention = module.understanding.chain.features_and_attention(image)
         else:
-            features = module.chain(image)
-        logits = module.interpret(features).logits
+            features = module.understanding.chain(image)
+        logits = module.read_features(features).logits
         probability = logits.float().softmax(dim=1)  # [B, C]
         predicted = probability.argmax(dim=1)  # [B]
         metrics.update(probability, emotion)

@@ -22,7 +22,7 @@ from torch import Generator, Tensor, distributed, nn
 from uniemo.batch import Features
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.fusion.streaming import Moments, Reservoir
-from uniemo.utils.processes import in_group
+from uniemo.utils.processes import is_distributed
 
 
 class EmotionSpace(nn.Module, ABC):
@@ -56,7 +56,7 @@ class EmotionSpace(nn.Module, ABC):
         """
         self._merge()
         self._fit()
-        if in_group():
+        if is_distributed():
             for buffer in self.buffers():
                 distributed.broadcast(buffer, 0)
 

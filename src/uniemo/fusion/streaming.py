@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from uniemo.emotions import N_EMOTIONS
-from uniemo.utils.processes import in_group
+from uniemo.utils.processes import is_distributed
 
 EMPTY = 2**32
 """Priority of an empty slot: above that of any row."""
@@ -52,7 +52,7 @@ class Moments(nn.Module):
 
     def synchronise(self) -> None:
         """Merge with the other processes; nothing to do without a process group."""
-        if not in_group():
+        if not is_distributed():
             return
         count, total = self.count.clone(), self.count * self.mean
         distributed.all_reduce(self.count)
@@ -109,7 +109,7 @@ class Reservoir(nn.Module):
 
     def synchronise(self) -> None:
         """Merge with the other processes; nothing to do without a process group."""
-        if not in_group():
+        if not is_distributed():
             return
         for label in range(N_EMOTIONS):
             rows = [torch.empty_like(self.rows[label]) for _ in range(distributed.get_world_size())]

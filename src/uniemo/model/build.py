@@ -24,7 +24,8 @@ def build_model(settings: ModelSettings) -> UniEmo:
     backbone = load_clip(resolve(settings.clip.model), settings.clip.pretrained)
     head = None
     if settings.diffusion is not None:
-        head = StableDiffusion(resolve(settings.diffusion.source), settings.diffusion.dtype)
+        source = resolve(settings.diffusion.source)
+        head = StableDiffusion.from_pretrained(source, settings.diffusion.dtype)
     if settings.start_from is None:
         return assemble(backbone, head, settings)
     start = read_checkpoint(settings.start_from)

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from lightning import Callback, Trainer
-from rich.progress import track
 from torch import Tensor
 
 from uniemo.batch import Features
 from uniemo.diffusion import LatentCache, latent_fingerprint
 from uniemo.model.saving import BestCheckpoint
+from uniemo.utils.data import EmotionData
+from uniemo.utils.progress import track
 
 
 class LatentPass(Callback):
@@ -27,7 +28,7 @@ class LatentPass(Callback):
 
     def on_fit_start(self, trainer: Trainer, module: Any) -> None:
         """Open the cache for the data module, before its loader starts any worker."""
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data: EmotionData = trainer.datamodule  # type: ignore[attr-defined]
         head, last = module.head, trainer.max_epochs or 0
         if head is None or 0 <= last <= module.settings.understanding_epochs:
             return
@@ -53,12 +54,8 @@ class LatentPass(Callback):
             loader = data.plain_dataloader("train", rows)
             images = ((b["index"], b["diffusion_image"]) for b in loader)
             batches = ((index, image.to(module.device)) for index, image in images)
-            shown = track(
-                batches,
-                description=f"Encoding {len(rows):,} images and their mirror images, once",
-                total=len(loader),
-                disable=trainer.global_rank > 0,
-            )
+            text = f"Encoding {len(rows):,} images and their mirror images, once"
+            shown = track(batches, text, len(loader)) if trainer.is_global_zero else batches
             cache.fill(module.head.encode, shown)
         trainer.strategy.barrier("latents")
 
@@ -101,14 +98,14 @@ def best_checkpoint(trainer: Trainer) -> str:
 @torch.inference_mode()
 def fit_emotion_space(module: Any, trainer: Trainer) -> None:
     """Fit a module's emotion space to the training split; equal on every process."""
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    data: EmotionData = trainer.datamodule  # type: ignore[attr-defined]
     space, training = module.painter.space, module.training
     module.eval()
     space.reset()
-    loader = data.plain_dataloader("train")
-    for batch in track(
-        loader, description="Fitting the emotion space", disable=trainer.global_rank > 0
-    ):
+    batches = loader = data.plain_dataloader("train")
+    if trainer.is_global_zero:
+        batches = track(loader, "Fitting the emotion space", len(loader))
+    for batch in batches:
         image: Tensor = batch["clip_image"].to(module.device)
         with trainer.precision_plugin.forward_context():
             features = module.read(image).features

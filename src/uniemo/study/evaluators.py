@@ -10,18 +10,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from rich.progress import track
 from torch.nn import functional as F
 
 from uniemo.diffusion import SamplingConfig
+from uniemo.evaluation.evaluator import Evaluator
 from uniemo.evaluation.generation import nearest
 from uniemo.evaluation.image_sources import images_from_model
-from uniemo.evaluation.setup import EvaluationSetup
 from uniemo.metrics import DensityCoverage, EmotionAccuracy, FrechetDistance
-from uniemo.model.uniemo import UniEmo
+from uniemo.model import UniEmo, load_model
 from uniemo.study.ledger import Numbers
 from uniemo.study.runs import joint
 from uniemo.study.trial import Trial
+from uniemo.utils.progress import track
 from uniemo.vision.clip import frozen_clip
 from uniemo.vision.images import GeneratedBatch
 
@@ -40,18 +40,18 @@ class TrialEvaluator:
         self.data = self.experiment.data(self.module.clip_view, self.module.image_size)
         # The coverage of pretrained CLIP tells sets of images of a small head apart where that of
         # the judge's network hardly does.
-        clip = frozen_clip(self.module.clip_config, self.device)
-        head = self.module.diffusion
-        setup = EvaluationSetup(self.experiment, self.data, head, validation=[clip])
-        self.judge, self.distances = setup.judge, setup.networks.distances
-        self.reference, in_clip = setup.library.tables([setup.distances, clip], "val")
+        clip = frozen_clip(self.module.settings.clip, self.device)
+        also = {"val": [clip]}
+        evaluator = Evaluator(self.experiment, self.data, self.module.painter.diffusion, also)
+        self.judge, self.distances = evaluator.judge, evaluator.networks.distances
+        self.reference, in_clip = evaluator.features.load([evaluator.distances, clip], "val")
         self.clip = clip.network
         self.clip_reference = F.normalize(in_clip.features.to(self.device), dim=1)  # [V, E]
-        self.training = F.normalize(setup.training.features.to(self.device), dim=1)  # [N, F]
+        self.training = F.normalize(evaluator.training.features.to(self.device), dim=1)  # [N, F]
 
     def load(self, checkpoint: Path) -> UniEmo:
         """Load a model to generate with."""
-        return UniEmo.from_checkpoint(checkpoint).to(self.device).eval()
+        return load_model(checkpoint).to(self.device).eval()
 
     def measure(self, module: UniEmo, sampling: SamplingConfig | None = None) -> Numbers:
         """Generate from a model's emotion space and measure.
@@ -89,7 +89,7 @@ class TrialEvaluator:
         covered = DensityCoverage(self.clip.width).to(self.device)
         covered.update(self.clip_reference, real_emotion, real=True)
         cosines = []
-        for batch in track(batches, "Generating and measuring", transient=True):
+        for batch in track(batches, "Generating and measuring"):
             image, emotion = batch.image.to(self.device), batch.emotion.to(self.device)
             features = self.judge.network(image)  # [B, F]
             same = self.distances is self.judge.network

@@ -19,11 +19,10 @@ from typing import Any
 
 import torch
 
-from uniemo.config.experiment import Experiment
-from uniemo.curriculum.checkpoints import LAST
+from uniemo.config.experiment import Experiment, relevant_settings
+from uniemo.model.saving import LAST
 from uniemo.study.trial import Trial
 from uniemo.utils.files import read_json, write_json
-from uniemo.utils.fingerprints import relevant_settings
 from uniemo.utils.sources import weights_digest
 
 Numbers = Mapping[str, float | None]

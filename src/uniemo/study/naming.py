@@ -4,16 +4,16 @@ Legend: B images of a batch, H their side, K names, E width of CLIP's joint spac
 """
 
 import torch
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
 from uniemo.diffusion import image_generator
 from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
-from uniemo.model.uniemo import UniEmo
+from uniemo.model import UniEmo
 from uniemo.study.evaluators import TrialEvaluator
 from uniemo.study.ledger import Numbers
+from uniemo.utils.progress import track
 
 
 class NamingEvaluator:
@@ -44,7 +44,7 @@ class NamingEvaluator:
                 f"no validation image in {evaluator.data.root} has both a scene and an object; "
                 "annotate some"
             )
-        config, backbone = evaluator.module.clip_config, evaluator.module.backbone
+        config, backbone = evaluator.module.settings.clip, evaluator.module.understanding.backbone
         self.scenes, self.objects = (
             backbone.encode_names(names, template).to(self.device)  # [K, E]
             for names, template in (
@@ -61,13 +61,15 @@ class NamingEvaluator:
     def generated(self, module: UniEmo) -> Numbers:
         """Return the same for images that a model generates from them, and its ``theta``."""
         images, losses = [], []
-        for batch in track(self.batches, "Generating again", transient=True):
+        for batch in track(self.batches, "Generating again"):
             reading = module.read(batch["clip_image"].to(self.device))
             condition = module.fuse(reading, batch["emotion"].to(self.device))
-            latent = module.diffusion.encode(batch["diffusion_image"].to(self.device))
-            losses.append(module.theta_losses(condition, latent, batch["index"], -1))
-            generators = [image_generator(module.seed, 0, row) for row in batch["index"].tolist()]
-            images.append(module.paint(condition, generators))
+            latent = module.painter.diffusion.encode(batch["diffusion_image"].to(self.device))
+            losses.append(module.noise_prediction_losses(condition, latent, batch["index"], -1))
+            generators = [
+                image_generator(module.settings.seed, 0, row) for row in batch["index"].tolist()
+            ]
+            images.append(module.painter.paint(condition, generators))
         return {**self._named(images), "theta": torch.cat(losses).mean().item()}
 
     def _named(self, images: list[Tensor]) -> Numbers:

@@ -80,7 +80,7 @@ def heading(study: Study) -> list[str]:
     machines, days = (sorted({entry[key] for entry in entries}) for key in ("machine", "date"))
     facts = {
         "Command": f"`{study.command}`",
-        "Configuration": f"`{Path(study.trials[0].file).name}`, data `{data.root}`, emotion space "
+        "Configuration": f"data `{data.root}`, emotion space "
         f"`{model.space.kind}`, pool of {profile.pool_images} images per emotion, "
         f"{profile.images} images per emotion generated and measured per arm",
         "Seeds": ", ".join(map(str, profile.seeds)),

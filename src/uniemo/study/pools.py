@@ -4,7 +4,6 @@ Legend: N images of a pool, M real images, V validation images, E width of CLIP'
 C emotions.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,20 +15,20 @@ import pyarrow
 import torch
 from torch import Tensor
 
-from uniemo.curriculum.images import plan, read_painted
+from uniemo.curriculum.images import plan_requests, read_generated
 from uniemo.curriculum.pool import ImageReader, encode_pool, write_pool
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
-from uniemo.errors import UserError
+from uniemo.evaluation.evaluator import Evaluator
 from uniemo.evaluation.image_sources import BASELINE_PROMPT
-from uniemo.evaluation.setup import EvaluationSetup
-from uniemo.filtering import Selection, ball_radii, coverage, score, unit
+from uniemo.filtering import Selection, score, unit
 from uniemo.filtering.filter import emotion_budget
-from uniemo.model.uniemo import UniEmo
+from uniemo.metrics.density_coverage import neighbour_scores
+from uniemo.model import UniEmo, load_model
 from uniemo.study.ledger import Numbers
 from uniemo.study.runs import joint
 from uniemo.study.trial import Trial
 from uniemo.understanding import load_clip
-from uniemo.utils.files import write_json
+from uniemo.utils.emoset import read_split, write_split
 from uniemo.utils.sources import resolve
 from uniemo.vision.images import read_image
 
@@ -56,9 +55,9 @@ class CandidatePool:
         config, folder = experiment.generate, experiment.folder / "generate"
         self.config = config.filter
         checkpoint = joint(trial).checkpoint
-        self.module = UniEmo.from_checkpoint(checkpoint).to(experiment.device)
+        self.module = load_model(checkpoint).to(experiment.device)
         self.data = experiment.data(self.module.clip_view, None)
-        table = read_painted(folder, plan(self.module, config))
+        table = read_generated(folder, plan_requests(self.module, config))
         paths = [str((folder / path).resolve()) for path in table["image"].to_pylist()]
         column = table.schema.get_field_index("image")
         self.table = table.set_column(column, "image", pyarrow.array(paths))
@@ -71,7 +70,7 @@ class CandidatePool:
             experiment.cache,
             experiment.device,
         )
-        probability = zero_shot(self.module, self.encoded.seen.features, self.target)
+        probability = zero_shot(self.module, self.encoded.readings.features, self.target)
         candidates = replace(self.encoded.candidates, clip_probability=probability)
         self.encoded = self.encoded._replace(candidates=candidates)
         self.reader = ImageReader(self.module, self.data, experiment.cache, experiment.device)
@@ -86,9 +85,9 @@ class CandidatePool:
 
     def _recognised(self) -> Tensor:
         """Return whether the evaluation's judge predicts each candidate's target, [N] bool."""
-        head, experiment = self.module.diffusion, self.trial.experiment
+        head, experiment = self.module.painter.diffusion, self.trial.experiment
         data = experiment.data(self.module.clip_view, head.image_size)
-        judge = EvaluationSetup(experiment, data, head).judge
+        judge = Evaluator(experiment, data, head).judge
         paths = [Path(path) for path in self.table["image"].to_pylist()]
         size = experiment.evaluation.batch_size
         predictions = []
@@ -154,17 +153,14 @@ class CandidatePool:
         if real is None:
             return {"kept": None, "coverage": None}
         root = Path(real.data.root).expanduser().resolve()
-        if not (root / "train.json").is_file():
-            raise UserError(f"{root} holds no train.json; ablate needs a folder in EmoSet's layout")
-        listed = json.loads((root / "train.json").read_text("utf-8"))
-        rows = []
-        for number in real.rows:
-            emotion, *_, image, annotation = listed[number]
-            rows.append([emotion, Path(image).stem, str(root / image), str(root / annotation)])
+        listed = read_split(root, "train")
         folder.mkdir(parents=True, exist_ok=True)
         copyfile(root / "info.json", folder / "info.json")
-        write_json(folder / "train.json", rows)
-        return {"kept": float(len(rows)), "coverage": self._coverage(real.features, real.emotion)}
+        write_split(folder, "train", [listed[row].absolute(root) for row in real.rows])
+        return {
+            "kept": float(len(real.rows)),
+            "coverage": self._coverage(real.features, real.emotion),
+        }
 
     def _whole_split(self, root: Path) -> Any:
         """Return a data module on the whole training split of a folder."""
@@ -176,7 +172,7 @@ class CandidatePool:
         """Return frozen CLIP's features [M, E] and the emotions [M] of real rows."""
         clip, device = self.reader.clip, self.reader.device
         parts = [
-            (clip.network(clip.view.pictures(batch).to(device)).cpu(), batch["emotion"])
+            (clip.network(clip.view.images(batch).to(device)).cpu(), batch["emotion"])
             for batch in data.plain_dataloader("train", rows)
         ]
         features, emotion = (torch.cat(column) for column in zip(*parts, strict=True))
@@ -190,20 +186,21 @@ class CandidatePool:
             emotion: [N].
 
         Returns:
-            In [0, 1]; NaN if no emotion has two validation images.
+            In [0, 1]; NaN if no emotion has more validation images than neighbours.
         """
         shares = []
         for label in range(N_EMOTIONS):
             real = unit(self.validation.features[self.validation.emotion == label])  # [V, E]
-            if len(real) > 1:
-                own = unit(features[emotion == label])
-                shares.append(coverage(own, real, ball_radii(real, self.config.neighbours)))
+            if len(real) > self.config.neighbours:
+                own = unit(features[emotion == label])  # [N, E]
+                scores = neighbour_scores(real, own, self.config.neighbours)
+                shares.append(scores.coverage.item() if len(own) else 0.0)
         return fmean(shares) if shares else float("nan")
 
 
 def zero_shot(module: UniEmo, features: Tensor, target: Tensor) -> Tensor:
     """Return the frozen CLIP's own p(target) [N] of image features [N, E], by its text tower."""
-    config = module.clip_config
+    config = module.settings.clip
     clip = load_clip(resolve(config.model), config.pretrained)
     text = clip.encode_names(EMOTIONS, BASELINE_PROMPT)  # [C, E]
     logits = clip.model.logit_scale.exp().detach() * unit(features) @ text.T  # [N, C]

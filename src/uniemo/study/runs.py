@@ -1,14 +1,15 @@
 """Trainings and generated pools of a trial; each is run once, and an interrupted one is resumed."""
 
 import gc
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from uniemo.cli.lightning import UniEmoCLI
-from uniemo.curriculum.checkpoints import BEST, LAST
-from uniemo.curriculum.phases import finetune_arguments, run_phase
+from uniemo.curriculum.finetune import finetuning
+from uniemo.curriculum.fitting import fit
+from uniemo.curriculum.phases import run_phase
 from uniemo.emotions import N_EMOTIONS
+from uniemo.model.saving import BEST, LAST
 from uniemo.study.ledger import Numbers, Record, settings_of
 from uniemo.study.trial import Trial
 
@@ -42,32 +43,28 @@ def generate(trial: Trial) -> None:
     # Beside the phase's own folder, which the phase may clear.
     record = Record(trial.folder / "candidates", settings)
     if record.load() is None:
-        run_phase("generate", trial.experiment, trial.file, trial.flags)
+        run_phase("generate", trial.experiment)
         record.finish({"images": float(N_EMOTIONS * trial.experiment.generate.n_images)})
 
 
-def train(trial: Trial, name: str, flags: Sequence[str] = ()) -> Training:
+def train(trial: Trial, name: str) -> Training:
     """Train to the end, from the last epoch that is on disk; measure the best epoch.
 
     Args:
         trial: The trial.
         name: The run's folder within the trial's.
-        flags: Further ``--key value`` pairs.
     """
-    folder = trial.folder / name
-    arguments = ["fit", "-c", trial.file, *trial.flags, *flags, "--phase", name]
-    if (folder / LAST).is_file():
-        arguments += ["--ckpt_path", str(folder / LAST)]
-    cli = UniEmoCLI(arguments)
-    best = folder / BEST
+    experiment = trial.experiment.changed({"phase": name})
+    last, best = (experiment.phase_folder / file for file in (LAST, BEST))
+    run = fit(experiment, last if last.is_file() else None)
     numbers: dict[str, float] = {}
-    for measure in (cli.trainer.validate, cli.trainer.test):
-        numbers |= measure(cli.model, cli.datamodule, ckpt_path=str(best), verbose=False)[0]
-    del cli
+    for measure in (run.trainer.validate, run.trainer.test):
+        numbers |= measure(run.model, run.data, str(best), verbose=False, weights_only=True)[0]
+    del run
     gc.collect()  # Lightning's objects refer to each other in cycles
     return Training(best, numbers)
 
 
 def finetune(trial: Trial, name: str) -> Training:
     """Run the finetune phase of a trial in its folder ``name``."""
-    return train(trial, name, finetune_arguments(trial.experiment))
+    return train(replace(trial, experiment=finetuning(trial.experiment)), name)

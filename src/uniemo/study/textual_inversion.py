@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from uniemo.batch import Batch
 from uniemo.config.experiment import Experiment
+from uniemo.config.model import ModelSettings
 from uniemo.diffusion import (
-    LatentCache,
     SamplingConfig,
     StableDiffusion,
     draw_noise,
@@ -38,18 +38,15 @@ class LearntWords(lightning.LightningModule):
     Args:
         head: The head.
         prompt: Holds the word's placeholder.
-        cache: Folder of the latents.
-        seed: Of the noise and of generated images.
+        settings: Of the model; the cache of the latents, and the seed of noise and images.
     """
 
-    stage = "joint"  # LatentPass reads it
+    stage = "joint"  # LatentPass reads it, head and settings
 
-    def __init__(self, head: StableDiffusion, prompt: str, cache: str, seed: int) -> None:
+    def __init__(self, head: StableDiffusion, prompt: str, settings: ModelSettings) -> None:
         super().__init__()
-        self.save_hyperparameters("cache")  # LatentPass reads it
-        self.prompt, self.seed = prompt, seed
-        self.diffusion = head
-        self.latents: LatentCache | None = None  # set by LatentPass
+        self.prompt, self.seed = prompt, settings.seed
+        self.head, self.settings = head, settings
         self.mean, self.deviation = head.prompts.word_statistics()
         self.standard = nn.Parameter(torch.zeros(N_EMOTIONS, head.width))  # [C, W]
 
@@ -60,11 +57,10 @@ class LearntWords(lightning.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return L(theta)."""
-        assert self.latents is not None  # LatentPass filled them
-        latent = self.latents.lookup(batch["index"], batch["flipped"])
-        states = self.diffusion.condition(self.words(batch["emotion"]), self.prompt)
-        draw = draw_noise(self.diffusion, latent, batch["index"], self.seed, self.current_epoch)
-        return noise_prediction_loss(self.diffusion, latent, states, draw).mean()
+        latent = batch["latent"].float()
+        states = self.head.condition(self.words(batch["emotion"]), self.prompt)
+        draw = draw_noise(self.head, latent, batch["index"], self.seed, self.current_epoch)
+        return noise_prediction_loss(self.head, latent, states, draw).mean()
 
     def configure_optimizers(self) -> Any:
         """Return Adam with a cosine."""
@@ -83,32 +79,37 @@ class LearntWords(lightning.LightningModule):
                 image_generator(2 * self.seed + 1, e, k)
                 for e, k in zip(emotion.tolist(), index.tolist(), strict=True)
             ]
-            states = self.diffusion.condition(self.words(emotion), self.prompt)
-            yield GeneratedBatch(
-                sample(self.diffusion, states, generators, sampling), emotion, index
-            )
+            states = self.head.condition(self.words(emotion), self.prompt)
+            yield GeneratedBatch(sample(self.head, states, generators, sampling), emotion, index)
 
 
 def learn_words(
-    experiment: Experiment, head: StableDiffusion, view: tuple[int, Any, Any], folder: Path
+    experiment: Experiment,
+    head: StableDiffusion,
+    prompt: str,
+    view: tuple[int, Any, Any],
+    folder: Path,
 ) -> LearntWords:
     """Learn the words of an experiment's emotions.
 
     Args:
         experiment: The experiment; the words are learnt for its joint epochs.
         head: Its head.
+        prompt: Its prompt.
         view: The input of its CLIP (size, mean, standard deviation).
         folder: The trainer's.
     """
     lightning.seed_everything(experiment.seed, verbose=False)
-    model, trainer = experiment.config.model, experiment.config.trainer
-    data = experiment.data(view, head.image_size)
-    words = LearntWords(head, model.diffusion.prompt, model.cache, experiment.seed)
+    trainer = experiment.trainer
+    epochs = trainer["max_epochs"] - experiment.model.understanding_epochs
+    joint = experiment.changed({"model.understanding_epochs": 0})
+    data = joint.data(view, head.image_size)
+    words = LearntWords(head, prompt, joint.model)
     fitter = lightning.Trainer(
-        accelerator=trainer.accelerator,
+        accelerator=trainer["accelerator"],
         devices=1,
         precision=experiment.precision,
-        max_epochs=trainer.max_epochs - model.understanding_epochs,
+        max_epochs=epochs,
         default_root_dir=folder,
         logger=False,
         enable_checkpointing=False,

@@ -4,10 +4,8 @@ A *trial* is one seed on one share of the training split. All arms of a trial us
 where they can, the same joint checkpoint, so that arms are compared in pairs.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +56,8 @@ PROFILES = {
 class Trial:
     """One seed on one share of the training split."""
 
-    file: str
-    """The experiment's file."""
-    flags: list[str]
-    """Every ``--key value`` after it."""
+    experiment: Experiment
+    """The experiment that this trial is."""
     seed: int
     scale: Scale
     profile: Profile
@@ -70,14 +66,9 @@ class Trial:
     more_real: Path | None
     """Folder of further real images, for a trial on the whole training split."""
 
-    @cached_property
-    def experiment(self) -> Experiment:
-        """The experiment that this trial is."""
-        return Experiment.read(self.file, self.flags, PROGRAM)
-
     def changed(self, changes: Changes) -> "Trial":
         """Return the trial with a changed experiment."""
-        return replace(self, flags=[*self.flags, *as_flags(changes)]) if changes else self
+        return replace(self, experiment=self.experiment.changed(changes)) if changes else self
 
     @property
     def fraction(self) -> float:
@@ -88,12 +79,6 @@ class Trial:
     def folder(self) -> Path:
         """The folder of its runs."""
         return self.experiment.folder
-
-
-def as_flags(changes: Changes) -> list[str]:
-    """Return changes as ``--key value``."""
-    texts = (str(v) if isinstance(v, str | Path) else json.dumps(v) for v in changes.values())
-    return [part for key, text in zip(changes, texts, strict=True) for part in (f"--{key}", text)]
 
 
 def build_trials(
@@ -112,7 +97,7 @@ def build_trials(
         UserError: If the file or a key is wrong, or the experiment has no joint training.
     """
     own = Experiment.read(file, overrides, PROGRAM)
-    model, last = own.config.model, own.config.trainer.max_epochs
+    model, last = own.model, own.trainer["max_epochs"]
     if model.diffusion is None or last <= model.understanding_epochs:
         raise UserError(
             "an ablation needs a joint training; set model.diffusion.source, and trainer.max_epochs"
@@ -142,8 +127,7 @@ def build_trials(
                 "finetune.epochs": tuning,
                 "finetune.refresh_epochs": refresh,
             }
-            plain = Trial(file, overrides, seed, scale, profile, ledger, more_real)
-            yield plain.changed(changes)
+            yield Trial(own.changed(changes), seed, scale, profile, ledger, more_real)
 
 
 def epochs(own: int, share: float, fraction: float, least: int = 1) -> int:

@@ -13,7 +13,7 @@ from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_gather
 from torch.nn import functional as F
 
-from uniemo.utils.processes import in_group
+from uniemo.utils.processes import is_distributed
 
 LOGIT_SCALE_START = 1 / 0.07
 LOGIT_SCALE_MAX = 100.0
@@ -103,7 +103,7 @@ def gather(tensor: Tensor) -> Tensor:
     pass sums over processes, so a loss that every process computes on the gathered batch, averaged
     by DDP, has the gradient of one process with the whole batch.
     """
-    if not in_group():
+    if not is_distributed():
         return tensor
     if tensor.requires_grad:
         return torch.cat(all_gather(tensor))

@@ -4,16 +4,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from rich.progress import track
 
 from uniemo.batch import Features
 from uniemo.config.model import EmotionSpaceConfig
 from uniemo.fusion import EmotionSpace
-from uniemo.model.uniemo import UniEmo
+from uniemo.model import UniEmo
 from uniemo.study.claim import IMAGES, Claim
 from uniemo.study.evaluators import TrialEvaluator
 from uniemo.study.ledger import Numbers
 from uniemo.study.trial import Trial
+from uniemo.utils.progress import track
 
 JITTER = 0.2
 
@@ -50,15 +50,16 @@ class EmotionSpaces(Claim):
         evaluator = TrialEvaluator(trial)
         spaces = fit_spaces(evaluator.module, evaluator.data, arms)
         for arm in arms:
-            evaluator.module.space = spaces[arm]
+            evaluator.module.painter.space = spaces[arm]
             yield arm, evaluator.measure(evaluator.module)
 
 
 @torch.inference_mode()
 def fit_spaces(module: UniEmo, data: Any, kinds: Sequence[Any]) -> dict[str, EmotionSpace]:
     """Fit several emotion spaces to a model's features of the training split, in one pass."""
+    width = module.understanding.chain.width
     spaces = {
-        kind: EmotionSpaceConfig(kind, jitter=JITTER).build(module.chain.width).to(module.device)
+        kind: EmotionSpaceConfig(kind, jitter=JITTER).build(width).to(module.device)
         for kind in kinds
     }
     for batch in track(data.plain_dataloader("train"), "Fitting the emotion spaces"):

@@ -35,9 +35,9 @@ class Generation(Claim):
                 yield arm, Structure().numbers(trial, STRUCTURE[arm])
                 continue
             evaluator = TrialEvaluator(trial)
-            head, view = evaluator.module.diffusion, evaluator.module.clip_view
+            painter, view = evaluator.module.painter, evaluator.module.clip_view
             folder = trial.folder / self.name / arm
-            words = learn_words(trial.experiment, head, view, folder)
+            words = learn_words(trial.experiment, painter.diffusion, painter.prompt, view, folder)
             images = words.images(
                 trial.profile.images,
                 trial.experiment.evaluation.batch_size,

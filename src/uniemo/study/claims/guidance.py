@@ -53,9 +53,9 @@ class Guidance(Claim):
         zero = arm in ("zero", "long_zero")
         changes = dict(Structure().changes(trial, "zero")) if zero else {}
         if arm in LONG:
-            config, share = trial.experiment.config, trial.scale.training
-            warmup = config.model.understanding_epochs
-            joint = config.trainer.max_epochs - warmup
+            experiment, share = trial.experiment, trial.scale.training
+            warmup = experiment.model.understanding_epochs
+            joint = experiment.trainer["max_epochs"] - warmup
             warmup, joint = round(warmup / share), round(joint / share)
             changes["model.understanding_epochs"] = warmup
             changes["trainer.max_epochs"] = warmup + joint

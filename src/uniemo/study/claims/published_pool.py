@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from uniemo.curriculum.checkpoints import BEST
 from uniemo.model.checkpoint import read_checkpoint
+from uniemo.model.saving import BEST
 from uniemo.study.claims.feedback import Feedback
 from uniemo.study.ledger import Numbers
 from uniemo.study.runs import joint, joint_record
@@ -60,7 +60,7 @@ def write_joint(trial: Trial, published: Trial) -> None:
         checkpoint = read_checkpoint(own.checkpoint)
         state = checkpoint["state_dict"]
         for name in list(state):
-            if name.startswith("space.") and not name.startswith("space.moments."):
+            if name.startswith("painter.space.") and ".moments." not in name:
                 del state[name]
         checkpoint["hyper_parameters"]["space"] |= {"kind": SPACE}
         torch.save(checkpoint, record.folder / BEST)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from uniemo.curriculum.checkpoints import BEST
+from uniemo.model.saving import BEST
 from uniemo.study.claim import EMO_A, TEST, Claim, Measure
 from uniemo.study.evaluators import TrialEvaluator
 from uniemo.study.ledger import ArmRecord, Numbers
@@ -63,7 +63,7 @@ class Structure(Claim):
         """Return the setting of an arm."""
         _, changes = ARMS[arm]
         if arm == "understanding_alone":  # as many steps, all of them on L_U
-            last = trial.experiment.config.trainer.max_epochs
+            last = trial.experiment.trainer["max_epochs"]
             changes = {**changes, "model.understanding_epochs": last}
         return changes
 
