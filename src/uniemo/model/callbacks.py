@@ -3,6 +3,7 @@
 Both read images without augmentation, the processes sharing them out.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,8 @@ def fit_emotion_space(module: Any, trainer: Trainer) -> None:
     space, training = module.painter.space, module.training
     module.eval()
     space.reset()
-    batches = loader = data.plain_dataloader("train")
+    loader = data.plain_dataloader("train")
+    batches: Iterable[Any] = loader
     if trainer.is_global_zero:
         batches = track(loader, "Fitting the emotion space", len(loader))
     for batch in batches:

@@ -59,9 +59,9 @@ class UniEmo(lightning.LightningModule):
     them train jointly, on L_joint; without a diffusion head they refresh the heads, on L_U.
     :func:`uniemo.model.build_model` makes the parts from settings.
 
-    A fit needs a data module as :class:`uniemo.utils.data.EmotionData` describes it: attribute bases are
-    computed from its annotations when the fit is set up, latents before the first joint epoch, the
-    emotion space after the last one. Nothing else is needed: ``Trainer(...).fit(model, data)``.
+    A fit needs a data module (:class:`uniemo.utils.data.EmotionData`): attribute bases are computed
+    from its annotations when the fit is set up, latents before the first joint epoch, the emotion
+    space after the last one. Nothing else is needed: ``Trainer(...).fit(model, datamodule=data)``.
 
     Args:
         understanding: Image -> features -> emotion logits.
