@@ -9,14 +9,14 @@ from unittest import mock
 import pytest
 import torch
 
-from uniemo.cli import main
+from uniemo import cli
 
 ROOT = Path(__file__).parents[1]
 
 
 def run(*arguments: str, folder: Path, timeout: int = 300) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "uniemo.cli.main", *arguments],
+        [sys.executable, "-m", "uniemo.cli", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -33,7 +33,7 @@ def leave(*arguments: str) -> int:
         mock.patch.object(sys, "argv", ["uniemo", *arguments]),
     ):
         try:
-            main.main()
+            cli.main()
         except SystemExit as stop:
             return int(stop.code or 0)
     return 0

@@ -54,7 +54,7 @@ def command(
         | changes,
     )
     arguments = ["train", "--experiment", EXPERIMENT, "--phase", phase, *overrides]
-    return [sys.executable, "-m", "uniemo.cli.main", *arguments], {
+    return [sys.executable, "-m", "uniemo.cli", *arguments], {
         **os.environ,
         "OMP_NUM_THREADS": "1",
     }
@@ -123,7 +123,7 @@ def test_the_phase_that_must_come_first_is_named_in_one_line(
 ):
     overrides = settings(tiny_files, **{"runs": tmp_path / "runs", "trainer.strategy": "auto"})
     done = subprocess.run(
-        [sys.executable, "-m", "uniemo.cli.main", *arguments, *overrides],
+        [sys.executable, "-m", "uniemo.cli", *arguments, *overrides],
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 2
@@ -137,7 +137,7 @@ def test_the_best_checkpoint_is_measured_if_none_is_given(tiny_files, whole, com
     arguments, environment = command(tiny_files, whole.parent, "joint")
     overrides = arguments[arguments.index("joint") + 1 :]
     done = subprocess.run(
-        [sys.executable, "-m", "uniemo.cli.main", command_name, "-c", EXPERIMENT, *overrides],
+        [sys.executable, "-m", "uniemo.cli", command_name, "-c", EXPERIMENT, *overrides],
         env=environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
@@ -302,7 +302,7 @@ def test_a_checkpoint_of_other_settings_is_refused_in_one_line(tiny_files, whole
     changes = settings(tiny_files, **{"model.model.n_queries": 5})
     arguments = ["test", "-c", EXPERIMENT, *changes, "--ckpt_path", str(whole / "joint/best.ckpt")]
     done = subprocess.run(
-        [sys.executable, "-m", "uniemo.cli.main", *arguments],
+        [sys.executable, "-m", "uniemo.cli", *arguments],
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 2

@@ -25,7 +25,7 @@ import yaml
 from tests.commands import ROOT, leave
 from tests.config.test_experiments import all_keys
 from tests.conftest import settings
-from uniemo.cli.main import COMMANDS, LIGHTNING
+from uniemo.cli.commands import COMMANDS, LIGHTNING
 
 SITE = sorted((ROOT / "docs").rglob("*.md"))
 GUIDES = [

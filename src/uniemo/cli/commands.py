@@ -1,4 +1,4 @@
-"""The command line: ``uniemo`` and ``lightning`` are the same program.
+"""The subcommands of ``uniemo`` and ``lightning``, which are the same program.
 
 ``fit``, ``validate``, ``test`` and ``predict`` are Lightning's, with ``-c FILE`` and every key as a
 flag; what ``predict`` predicts are images: it is the generate phase. ``train`` runs phases of an
@@ -22,7 +22,6 @@ from uniemo.config.experiment import Experiment
 from uniemo.config.parser import find_config, shipped_configs
 from uniemo.curriculum.phases import PHASES, run_all, run_phase
 from uniemo.errors import UserError
-from uniemo.utils.allocator import configure_memory
 
 
 def train(arguments: list[str]) -> None:
@@ -137,11 +136,10 @@ def quiet() -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
-def main() -> None:
+def run() -> None:
     """Run the program; a user's mistake is one line and exit code 2."""
     arguments = sys.argv[1:]
     quiet()
-    configure_memory()
     try:
         if not arguments or arguments[0] in ("-h", "--help"):
             print(HELP)
@@ -155,7 +153,3 @@ def main() -> None:
     except (UserError, ArgumentError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

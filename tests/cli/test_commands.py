@@ -6,8 +6,8 @@ import pytest
 
 from tests.commands import ROOT, fail, leave, run
 from tests.conftest import settings
+from uniemo.cli.commands import COMMANDS
 from uniemo.cli.lightning import LIGHTNING
-from uniemo.cli.main import COMMANDS
 
 
 def test_the_paper_scale_file_trains_on_files_in_the_true_formats(tiny_files, tmp_path):
