@@ -140,3 +140,12 @@ def test_unknown_commands_and_configs_are_told_in_one_line(capsys):
     assert "validate" in fail(capsys, "fitt")
     assert "emoscenes" in fail(capsys, "fit", "-c", "experiments/nothing.yaml")
     assert "usage" in fail(capsys, "configs", "steal")
+
+
+@pytest.mark.parametrize(("command", "extra"), [("eval", "eval"), ("ablate", "study")])
+def test_a_missing_package_of_an_extra_is_told_in_one_line(capsys, monkeypatch, command, extra):
+    def missing(_):
+        raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
+
+    monkeypatch.setitem(COMMANDS, command, missing)
+    assert f"matplotlib is missing; run: pip install 'uniemo[{extra}]'" in fail(capsys, command)

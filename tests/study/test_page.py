@@ -1,7 +1,5 @@
 """Pages from invented results: their sentences may claim no more than the numbers show."""
 
-import importlib
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,7 +7,6 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.conftest import settings
-from uniemo.errors import UserError
 from uniemo.study.claims import CLAIMS
 from uniemo.study.ledger import read_ledger
 from uniemo.study.page import Study, write_page
@@ -132,13 +129,6 @@ def test_the_same_table_gives_the_same_bytes(study, tmp_path):
     first = figure.read_bytes()
     page_of(two, tmp_path)
     assert figure.read_bytes() == first
-
-
-def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "uniemo.study.figures")
-    with pytest.raises(UserError, match=r"pip install 'uniemo\[study\]'"):
-        importlib.import_module("uniemo.study.figures")
 
 
 def test_several_writers_may_share_the_page(tmp_path):

@@ -39,15 +39,13 @@ def main(arguments: list[str]) -> None:
     known, overrides = parser.parse_known_args(arguments)
     if sum(map(bool, (known.ckpt, known.images, known.calibrate))) > 1:
         raise UserError("give one of --ckpt, --images and --calibrate")
-    try:  # a plain install lacks the packages of the extra
-        from uniemo.evaluation.evaluate import (
-            evaluate_baseline,
-            evaluate_checkpoint,
-            evaluate_folder,
-        )
-    except ModuleNotFoundError as error:
-        message = f"uniemo eval needs the package {error.name}; pip install 'uniemo[eval]'"
-        raise UserError(message) from error
+    # Here, because a plain install, which lacks the extra's packages, should show the help too.
+    from uniemo.evaluation.evaluate import (
+        evaluate_baseline,
+        evaluate_checkpoint,
+        evaluate_folder,
+    )
+
     experiment = Experiment.read(known.experiment, overrides, "uniemo eval")
     if known.images:
         evaluate_folder(experiment, known.images, known.protocol)

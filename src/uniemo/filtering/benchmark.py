@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from uniemo.filtering import Candidates, FilterConfig, Reference, score, select
 from uniemo.filtering.similarity import row_blocks
+from uniemo.utils.allocator import configure_memory
 
 
 def synthetic_pool(
@@ -74,6 +75,7 @@ def benchmark(candidates: int = 100_000, real: int = 94_000, width: int = 768) -
         real: Real images.
         width: Features per image.
     """
+    configure_memory()
     pool, reference = synthetic_pool(candidates, real, width)
     config = FilterConfig()
     started, cpu_started = time.perf_counter(), time.process_time()

