@@ -58,20 +58,22 @@ def main(subcommand: str, arguments: list[str]) -> None:
         UserError: If a file, a key or a value is wrong, or something that is needed is missing.
     """
     parser = experiment_parser(f"lightning {subcommand}", LIGHTNING[subcommand].__doc__ or "")
-    help_text = "checkpoint to resume from; null to start anew"
-    if subcommand != "fit":
-        phase = "joint phase" if subcommand == "predict" else "run"
-        help_text = f"checkpoint file, or 'best' or 'last' of the {phase}; null for best"
-    parser.add_argument("--ckpt_path", type=str | None, help=help_text)
+    phase = "joint phase" if subcommand == "predict" else "run"
+    without = "start anew" if subcommand == "fit" else "best"
+    parser.add_argument(
+        "--ckpt_path",
+        type=str | None,
+        help=f"checkpoint file, or 'best' or 'last' of the {phase}; null for {without}",
+    )
     resolved = list(arguments)
     for i, argument in enumerate(resolved):
         if argument in ("-c", "--config") and i + 1 < len(resolved):
             resolved[i + 1] = str(find_config(resolved[i + 1]))
         if argument == "--print_config":
             resolved[i] = "--print_config=comments"  # every key with its help
-    experiment = Experiment.parse(resolved, parser)
+    experiment = Experiment(parser.parse_args(resolved), parser)
     given = experiment.config.pop("ckpt_path")
-    if subcommand != "fit" and given in (None, "best", "last"):
+    if given in ("best", "last") or (given is None and subcommand != "fit"):
         phase = "joint" if subcommand == "predict" else experiment.phase
         given = phase_result(experiment.folder, phase, LAST if given == "last" else BEST)
     checkpoint = None if given is None else Path(given)

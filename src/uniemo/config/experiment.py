@@ -1,8 +1,7 @@
 """An experiment as its file and the flags after it describe it, before anything is built."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from functools import cached_property
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,36 +66,44 @@ def experiment_parser(prog: str, description: str = "") -> Parser:
     return parser
 
 
-@dataclass(frozen=True)
 class Experiment:
     """An experiment's settings, read once, and what can be built from them.
 
-    Attributes:
+    Args:
         config: All keys, checked, with their defaults.
         parser: What has checked them.
+
+    Attributes:
+        name: Of the experiment.
+        phase: Name of the phase.
+        seed: All randomness flows from it.
+        folder: Of the experiment's runs.
+        phase_folder: Of the phase's run.
+        model: Settings of the model.
+        generate: Settings of the generate phase.
+        finetune: Settings of the finetune phase.
+        evaluation: Settings of the evaluation.
+        trainer: Arguments of the trainer, callbacks and strategy built.
 
     Raises:
         UserError: If a number is out of range.
     """
 
-    config: Namespace
-    parser: Parser
-
-    def __post_init__(self) -> None:
-        _ = self._groups  # numbers are checked where the groups are built
-
-    @classmethod
-    def parse(cls, arguments: Iterable[str], parser: Parser) -> "Experiment":
-        """Read files and flags.
-
-        Args:
-            arguments: ``-c FILE`` and ``--key value``, in the order of their priority.
-            parser: From :func:`experiment_parser`.
-
-        Raises:
-            UserError: If a file or a key is wrong.
-        """
-        return cls(parser.parse_args(list(arguments)), parser)
+    def __init__(self, config: Namespace, parser: Parser) -> None:
+        self.config, self.parser = config, parser
+        given = config.clone()
+        del given["data"]  # the data module needs to know the model
+        groups = parser.instantiate_classes(given)
+        self.name: str = groups.experiment
+        self.phase: str = groups.phase
+        self.seed: int = groups.seed_everything
+        self.folder = Path(groups.runs, self.name)
+        self.phase_folder = self.folder / self.phase
+        self.model: ModelSettings = groups.model
+        self.generate: GenerateConfig = groups.generate
+        self.finetune: FinetuneConfig = groups.finetune
+        self.evaluation: EvaluationConfig = groups.eval
+        self.trainer: dict[str, Any] = groups.trainer.as_dict()
 
     @classmethod
     def read(cls, file: str, overrides: Iterable[str] = (), prog: str = "uniemo") -> "Experiment":
@@ -110,8 +117,8 @@ class Experiment:
         Raises:
             UserError: If the file or a key is wrong.
         """
-        arguments = ["--config", str(find_config(file)), *overrides]
-        return cls.parse(arguments, experiment_parser(prog))
+        parser = experiment_parser(prog)
+        return cls(parser.parse_args(["--config", str(find_config(file)), *overrides]), parser)
 
     def changed(self, changes: Mapping[str, Any]) -> "Experiment":
         """Return the experiment with other values of some keys.
@@ -140,64 +147,7 @@ class Experiment:
         """Return the settings as YAML."""
         return self.parser.dump(self.config, skip_none=False, skip_validation=True)
 
-    @cached_property
-    def _groups(self) -> Namespace:
-        """The groups as objects: everything but the data module, which needs to know the model."""
-        config = self.config.clone()
-        del config["data"]
-        return self.parser.instantiate_classes(config)
-
-    # --- Settings ------------------------------------------------------------------------------
-
-    @property
-    def name(self) -> str:
-        """The experiment's name."""
-        return self.config.experiment
-
-    @property
-    def phase(self) -> str:
-        """The phase's name."""
-        return self.config.phase
-
-    @property
-    def seed(self) -> int:
-        """The seed that all randomness flows from."""
-        return self.config.seed_everything
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the experiment's runs."""
-        return Path(self.config.runs, self.config.experiment)
-
-    @property
-    def phase_folder(self) -> Path:
-        """The folder of the phase's run."""
-        return self.folder / self.phase
-
-    @property
-    def model(self) -> ModelSettings:
-        """The settings of the model."""
-        return self._groups.model
-
-    @property
-    def generate(self) -> GenerateConfig:
-        """The settings of the generate phase."""
-        return self._groups.generate
-
-    @property
-    def finetune(self) -> FinetuneConfig:
-        """The settings of the finetune phase."""
-        return self._groups.finetune
-
-    @property
-    def evaluation(self) -> EvaluationConfig:
-        """The settings of the evaluation."""
-        return self._groups.eval
-
-    @property
-    def trainer(self) -> dict[str, Any]:
-        """The trainer's arguments, callbacks and strategy built."""
-        return self._groups.trainer.as_dict()
+    # --- What follows from them ------------------------------------------------------------------
 
     @property
     def sampling(self) -> SamplingConfig:

@@ -45,7 +45,7 @@ def build_run(experiment: Experiment, **trainer: Any) -> Run:
         UserError: If the trainer's precision would ruin what is summed in float64, or weights are
             missing.
     """
-    arguments = experiment.trainer
+    arguments = dict(experiment.trainer)
     if arguments["precision"] in HALF_PRECISION:
         raise UserError(
             f"trainer.precision {arguments['precision']} would keep the emotion space's sums in "

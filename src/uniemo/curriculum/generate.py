@@ -110,9 +110,9 @@ def _has_emotion_space(checkpoint: Path) -> bool:
 
 def print_selection(selection: Selection, target: Tensor) -> None:
     """Print how many images of each emotion [N] were kept, or refused for which reason."""
-    table = Table(title="Generated images", title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("")
-    for name in (*(emotion[:5] for emotion in EMOTIONS), "all"):
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("generated images", no_wrap=True)
+    for name in (*(emotion[:4] for emotion in EMOTIONS), "all"):
         table.add_column(name, justify="right")
     for reason in Reason:
         counts = target[selection.reason == reason].bincount(minlength=N_EMOTIONS)

@@ -65,8 +65,7 @@ def parameter_table(model: UniEmo, where: str) -> Table:
         where: Precision and device.
     """
     stages = ("understanding", model.last_stage)
-    table = Table(title=f"UniEmo, {where}", title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("part")
+    table = Table(f"UniEmo, {where}", box=SIMPLE_HEAD)
     for name in ("parameters", *(f"rate, {stage}" for stage in stages)):
         table.add_column(name, justify="right")
     counts: dict[str, int] = {}
@@ -159,7 +158,7 @@ def sample_grid(model: UniEmo, per_emotion: int = SAMPLES_PER_EMOTION) -> Tensor
 
 def print_results(results: Mapping[str, float], title: str) -> None:
     """Print named numbers as a table."""
-    table = Table("metric", "value", title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title, "", box=SIMPLE_HEAD)
     for name, value in sorted(results.items()):
         table.add_row(name, f"{value:.4f}")
     Console().print(table)
