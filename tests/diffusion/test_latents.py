@@ -1,4 +1,5 @@
 import multiprocessing
+import pickle
 import shutil
 from collections.abc import Iterator
 from multiprocessing.synchronize import Barrier
@@ -29,10 +30,8 @@ def fake_encode(image: torch.Tensor) -> torch.Tensor:
 
 def test_lookup_gives_the_latents_of_both_flips(head: StableDiffusion, tmp_path: Path) -> None:
     cache = LatentCache(tmp_path, "print", N, SHAPE)
-    finished: list[int] = []
-    cache.fill(head.encode, batches(cache.missing_rows()), finished.append)
+    cache.fill(head.encode, batches(cache.missing_rows()))
     assert cache.complete
-    assert finished == [2, 4, 6, 7]
     index, flipped = torch.tensor([6, 0, 0, 3]), torch.tensor([True, False, True, True])
     expected = torch.cat(
         [
@@ -45,6 +44,15 @@ def test_lookup_gives_the_latents_of_both_flips(head: StableDiffusion, tmp_path:
     torch.testing.assert_close(latents, expected, rtol=2e-3, atol=1e-3)
     mirror_of_latent = cache.lookup(index, ~flipped).flip(-1)
     assert (mirror_of_latent - latents).abs().max() > 0.05
+
+
+def test_another_process_opens_the_files_instead_of_copying_them(tmp_path: Path) -> None:
+    cache = LatentCache(tmp_path, "print", 1000, SHAPE)
+    cache.fill(fake_encode, batches([0, 1]))
+    sent = pickle.dumps(cache.lookup)
+    assert len(sent) < 1000
+    index, flipped = torch.tensor([1, 0]), torch.tensor([True, False])
+    assert torch.equal(pickle.loads(sent)(index, flipped), cache.lookup(index, flipped))
 
 
 def test_an_interrupted_run_continues_where_it_stopped(tmp_path: Path) -> None:

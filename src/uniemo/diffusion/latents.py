@@ -10,6 +10,7 @@ image.
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,6 +73,11 @@ class LatentCache:
                 f"latent cache {self.path} holds {self._latents.shape}, not {shape}; delete it"
             )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process open the files instead of sending it a copy of them."""
+        n_images, _, *latent_shape = self._latents.shape
+        return LatentCache, (self.path.parent, self.path.name, n_images, tuple(latent_shape))
+
     @property
     def complete(self) -> bool:
         """Whether every image is encoded."""
@@ -97,7 +103,6 @@ class LatentCache:
         self,
         encode: Callable[[Tensor], Tensor],
         batches: Iterable[tuple[Tensor, Tensor]],
-        progress: Callable[[int], None] | None = None,
     ) -> None:
         """Encode images and their mirror images and store the latents.
 
@@ -105,12 +110,10 @@ class LatentCache:
             encode: Function from images [B, 3, H, H] in [-1, 1] to scaled latents [B, c, h, h].
             batches: Pairs of row numbers [B] long, normally those of :meth:`missing_rows`, and the
                 images themselves [B, 3, H, H], not mirrored.
-            progress: Called after each batch with the number of images encoded so far in this call.
 
         Raises:
             ValueError: If a latent is not finite in float16.
         """
-        done = 0
         for index, image in batches:
             latents = encode(torch.cat([image, image.flip(-1)])).float().cpu()  # [2 B, c, h, h]
             pair = torch.stack(latents.chunk(2), dim=1).half()  # [B, 2, c, h, h]
@@ -121,9 +124,6 @@ class LatentCache:
             self._latents.flush()  # before the mark that they are written
             self._encoded[rows] = 1
             self._encoded.flush()
-            done += len(rows)
-            if progress is not None:
-                progress(done)
 
     def lookup(self, index: Tensor, flipped: Tensor) -> Tensor:
         """Read the latents of a batch.
