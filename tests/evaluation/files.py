@@ -13,9 +13,9 @@ from PIL import Image
 
 from tests.conftest import settings
 from uniemo.batch import Annotations, Features
-from uniemo.config.model import ClipConfig, DiffusionConfig, ModelConfig
+from uniemo.config.model import ClipConfig, DiffusionConfig, ModelConfig, ModelSettings
 from uniemo.emotions import EMOTIONS
-from uniemo.model.uniemo import UniEmo
+from uniemo.model import build_model
 
 N_OBJECTS, N_SCENES = 4, 3
 
@@ -50,10 +50,12 @@ def write_run(tiny_files: dict[str, Path], root: Path) -> SimpleNamespace:
 
 def write_checkpoint(path: Path, tiny_files: dict[str, Path], head: bool = True) -> None:
     torch.manual_seed(0)
-    module = UniEmo(
-        clip=ClipConfig(f"local-dir:{tiny_files['clip']}", None),
-        diffusion=DiffusionConfig(str(tiny_files["stable_diffusion"])) if head else None,
-        model=ModelConfig(n_queries=2, support=1),
+    module = build_model(
+        ModelSettings(
+            ClipConfig(f"local-dir:{tiny_files['clip']}", None),
+            DiffusionConfig(str(tiny_files["stable_diffusion"])) if head else None,
+            ModelConfig(n_queries=2, support=1),
+        )
     )
     generator = torch.Generator().manual_seed(1)
     emotion = torch.arange(64) % 8
@@ -61,8 +63,10 @@ def write_checkpoint(path: Path, tiny_files: dict[str, Path], head: bool = True)
     objects = torch.rand(64, N_OBJECTS, generator=generator) < 0.4
     names = ["airfield", "bakery/shop", "coast"], ["Alarm clock", "Cake", "Lion", "Skull"]
     module.fill_bases(Annotations(emotion, scene, objects), *names)
-    noise = [torch.randn(64, module.chain.width, generator=generator) for _ in range(3)]
-    module.space.update(Features(*noise), emotion, torch.arange(64))
+    noise = [
+        torch.randn(64, module.understanding.chain.width, generator=generator) for _ in range(3)
+    ]
+    module.painter.space.update(Features(*noise), emotion, torch.arange(64))
     checkpoint = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams)}
     module.on_save_checkpoint(checkpoint)
     torch.save(checkpoint, path)

@@ -7,7 +7,9 @@ from uniemo.errors import UserError
 from uniemo.model.checkpoint import read_checkpoint
 
 
-@pytest.mark.parametrize("content", [None, b"no checkpoint", {"other": 1}])
+@pytest.mark.parametrize(
+    "content", [None, b"no checkpoint", {"other": 1}, {"names": {}, "state_dict": {}}]
+)
 def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path, content):
     path = tmp_path / "model.ckpt"
     if isinstance(content, bytes):

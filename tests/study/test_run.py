@@ -56,13 +56,13 @@ def study(tiny_files, tmp_path_factory):
         fitted: list[str] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(root)
-            cli = runs.UniEmoCLI
+            fit = runs.fit
 
-            def train(arguments):
-                fitted.append(arguments[arguments.index("--phase") + 1])
-                return cli(arguments)
+            def train(experiment, resume):
+                fitted.append(experiment.phase)
+                return fit(experiment, resume)
 
-            patch.setattr(runs, "UniEmoCLI", train)
+            patch.setattr(runs, "fit", train)
             page = root / "RESULTS.md"
             trials = list(build_trials(str(file), overrides, TINY, root / "results"))
             run_study(Study("uniemo ablate", RUN, TINY, trials), page, TINY.seeds)
@@ -160,9 +160,9 @@ def test_the_published_pool_is_of_the_same_weights_and_the_published_space(study
         torch.load(folder / "joint/best.ckpt", weights_only=True)
         for folder in (study.trial, study.trial / "as_published")
     )
-    space = "space.moments."
-    assert {key for key in own["state_dict"] if key.startswith("space.")} > {
-        key for key in other["state_dict"] if key.startswith("space.")
+    space = "painter.space.moments."
+    assert {key for key in own["state_dict"] if key.startswith("painter.space.")} > {
+        key for key in other["state_dict"] if key.startswith("painter.space.")
     }
     for key, value in other["state_dict"].items():
         assert torch.equal(value, own["state_dict"][key]), key

@@ -18,7 +18,7 @@ def test_words_are_learnt_and_generate_the_same_images_in_any_batches(tiny_files
     given = settings(tiny_files, runs=tmp_path)
     profile = Profile("tiny", (0,), (Scale(1.0, 1.0, 1.0),), 4, 2)
     trial = next(build_trials("emoscenes", given, profile, tmp_path / "results"))
-    words = learn_words(trial.experiment, trial.experiment.head(), VIEW, tmp_path)
+    words = learn_words(trial.experiment, trial.experiment.head(), "a *", VIEW, tmp_path)
     assert words.standard.abs().min() > 0
     single, whole = (
         torch.cat([batch.image for batch in words.images(1, size, trial.experiment.sampling)])

@@ -129,7 +129,7 @@ class EmotionSpaceConfig:
     """For ``stored``: deviation of the added noise, in deviations of the emotion's features."""
 
     capacity: int = 1024
-    """For all but ``diagonal``: rows of the training split looked at, per emotion."""
+    """For all but ``diagonal``: rows of the training split used, per emotion."""
 
     def __post_init__(self) -> None:
         """Check the numbers.

@@ -15,7 +15,7 @@ from uniemo.filtering import FilterConfig
 
 @dataclass
 class PoolConfig:
-    """Images painted alike. Fidelity and diversity want different guidance: pools may be mixed."""
+    """Images generated with the same settings; pools of different guidance may be mixed."""
 
     guidance_scale: float
     """Classifier-free guidance of these images."""
@@ -47,11 +47,11 @@ class GenerateConfig:
     """Images per emotion, of all pools together."""
 
     pools: list[PoolConfig] = field(default_factory=list)
-    """Guidance and steps of one or more pools; empty for one painted as ``model.sampling`` says."""
+    """Guidance and steps of one or more pools; empty for one with those of ``model.sampling``."""
 
     images: str | None = None
     """Folder ``<emotion>/*.png|jpg`` of another system, or made by hand, to be filtered in place of
-    painted images; null to paint."""
+    generated images; null to generate."""
 
     verifier: Literal["understanding", "clip_probe"] = "understanding"
     """Who checks an image's emotion: the trained understanding, or a linear probe on the frozen

@@ -50,7 +50,7 @@ class EmotionSpace(nn.Module, ABC):
 
     @torch.no_grad()
     def synchronise(self) -> None:
-        """Merge what all processes have seen, then fit. Call once, after the last update.
+        """Merge the statistics of all processes, then fit. Call once, after the last update.
 
         Without a process group it fits alone. With one, the fit is that of rank 0 everywhere.
         """

@@ -13,7 +13,7 @@ class AttributeEvidence(nn.Module):
     """Read the emotion from scene and object: naive Bayes over the two attribute bases (extension).
 
     The published head sees fe alone. The bases that guide generation also know how each name shifts
-    the emotions; a logistic model of what CLIP's text space makes of a picture was the better
+    the emotions; a logistic model of what CLIP's text space makes of an image was the better
     reader on the embedded data set. Two learnt weights, which start at 1, say how far to trust it.
     """
 

@@ -7,12 +7,14 @@ import torch
 
 from uniemo.errors import UserError, first_line
 
+WORD_WIDTH = "understanding.emotion_head.hidden.bias"  # a tensor of that length
+
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Open a checkpoint file of UniEmo, tensors and plain types only; tensors are read when used.
 
     Raises:
-        UserError: If it is missing, broken or another model's.
+        UserError: If it is missing, broken, or of another model or version.
     """
     path = Path(path)
     if not path.is_file():
@@ -25,9 +27,13 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ) from error
     if not isinstance(checkpoint, dict) or "names" not in checkpoint:
         raise UserError(f"{path} is no checkpoint of UniEmo; give one that training wrote")
+    if WORD_WIDTH not in checkpoint["state_dict"]:
+        raise UserError(
+            f"{path} was written by another version of uniemo; train anew with this one"
+        )
     return checkpoint
 
 
 def trained_word_width(checkpoint: dict[str, Any]) -> int:
     """Return W, the width of a word that a trained model's mappers write."""
-    return len(checkpoint["state_dict"]["understanding.emotion_head.hidden.bias"])
+    return len(checkpoint["state_dict"][WORD_WIDTH])

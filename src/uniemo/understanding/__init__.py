@@ -1,4 +1,4 @@
-"""Understanding: a picture -> fe, fs, fo -> logits (docs/method.md, "Understanding chain")."""
+"""Understanding: image -> fe, fs, fo -> logits (docs/method.md, "Understanding chain")."""
 
 from uniemo.understanding.backbone import ClipBackbone, load_clip
 from uniemo.understanding.chain import AttentionMaps, QuerySets, UnderstandingChain

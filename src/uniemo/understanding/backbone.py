@@ -24,15 +24,15 @@ NAMES_PER_PASS = 256
 
 @dataclass(frozen=True)
 class ClipBackbone:
-    """A CLIP, and what its pictures and texts must look like. Its text tower is frozen."""
+    """A CLIP, and how its images and texts are prepared. Its text tower is frozen."""
 
     model: open_clip.CLIP
     tokenizer: Callable[[list[str]], Tensor]
     """Texts to token ids [K, L] long."""
     image_size: int
-    """Side of the square picture the vision tower reads, in pixels."""
+    """Side of the square image that the vision tower reads, in pixels."""
     mean: tuple[float, ...]
-    """Mean of red, green and blue that pictures in [0, 1] are normalised with: CLIP's own."""
+    """Mean of red, green and blue that images in [0, 1] are normalised with: CLIP's own."""
     std: tuple[float, ...]
     """Their standard deviation."""
 
@@ -116,7 +116,7 @@ def load_clip(
     preprocess = clip.visual.preprocess_cfg
     height, width = clip.visual.image_size
     if height != width:
-        raise UserError(f"CLIP {model!r} reads {height} x {width} pictures; choose a square one")
+        raise UserError(f"CLIP {model!r} reads {height} x {width} images; choose a square one")
     return ClipBackbone(
         clip, tokenizer, height, tuple(preprocess["mean"]), tuple(preprocess["std"])
     )

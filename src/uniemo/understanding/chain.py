@@ -1,6 +1,6 @@
 """The understanding chain: image -> fe, fs, fo (docs/method.md, "Understanding chain").
 
-Legend: B images, h side of the picture in pixels, D width of the vision transformer, N its layers,
+Legend: B images, h side of the image in pixels, D width of the vision transformer, N its layers,
 T tokens [class, patches], gh x gw patches, Q query tokens of a set.
 """
 
@@ -89,7 +89,7 @@ class UnderstandingChain(nn.Module):
         return self.visual.transformer.width
 
     def forward(self, image: Tensor) -> Features:
-        """Read pictures.
+        """Read images.
 
         Args:
             image: [B, 3, h, h] float, normalised with CLIP's own mean and deviation.

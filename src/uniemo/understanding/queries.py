@@ -26,7 +26,7 @@ class InteractiveBlock(nn.Module):
     Args:
         width: D.
         n_heads: Attention heads; must divide D.
-        depth: N, layers of the transformer the block stands in.
+        depth: N, layers of the transformer that the block is part of.
     """
 
     def __init__(self, width: int, n_heads: int, depth: int) -> None:
