@@ -134,7 +134,7 @@ def test_without_the_clone_the_wheel_has_code_configs_and_weights(site, tmp_path
         "assert (w / 'clip/open_clip_model.safetensors').is_file();"
         "assert (w / 'stable_diffusion/unet/diffusion_pytorch_model.safetensors').is_file();"
         "assert (w / 'CARD.md').is_file();"
-        "import sys; sys.argv[1:] = ['configs']; from uniemo.cli.commands import main; main()"
+        "import sys; sys.argv[1:] = ['configs']; from uniemo.cli import main; main()"
     )
     listed = run(site, tmp_path, sys.executable, "-c", script)
     assert str(site / "uniemo/experiments/emoscenes.yaml") in listed
