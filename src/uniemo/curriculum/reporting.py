@@ -1,7 +1,7 @@
 """What a training shows: parameters, progress, results, paths, and a grid of samples."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,36 +91,51 @@ def frozen_parameters(model: UniEmo) -> dict[str, int]:
 
 
 class ProgressBar(RichProgressBar):
-    """Lightning's progress bar, without the number of the log."""
+    """Lightning's progress bar with the loss alone; :class:`EpochTable` has the rest."""
 
     def get_metrics(self, trainer: Trainer, module: Any) -> dict[str, Any]:
         """Return what stands at the end of the bar."""
         metrics = super().get_metrics(trainer, module)
-        return {name: value for name, value in metrics.items() if name != "v_num"}
+        return {name: value for name, value in metrics.items() if name == "loss"}
 
 
-class EpochLines(Callback):
-    """One line for every epoch, for logs: a bar that moves is only for terminals."""
+class EpochTable(Callback):
+    """Print a line of metrics after every epoch, 78 columns wide."""
+
+    METRICS = {
+        "loss": "loss",
+        "val/loss": "val loss",
+        "val/accuracy": "accuracy",
+        "val/f1_macro": "macro F1",
+        "val/theta": "L(theta)",
+    }
+    """Names that are logged, and their titles; those from "val loss" on are of validation."""
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        """Note the time."""
+        """Print the titles."""
+        self._print(trainer, "epoch", "stage", self.METRICS.values(), "time")
         self.started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        """Print the epoch's metrics; validation has ended."""
-        if trainer.is_global_zero:
-            metrics = ", ".join(
-                f"{name} {value:.4f}"
-                for name, value in sorted(trainer.progress_bar_metrics.items())
-            )
-            epoch = f"Epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-            seconds = time.monotonic() - self.started
-            print(f"{epoch} ({module.stage}): {metrics}, {seconds:.0f} s", flush=True)
+        """Print the epoch's metrics; its validation has ended."""
+        logged = trainer.progress_bar_metrics
+        cells = [f"{logged[name]:.4f}" if name in logged else "" for name in self.METRICS]
+        minutes, seconds = divmod(round(time.monotonic() - self.started), 60)
+        epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+        self._print(trainer, epoch, module.stage, cells, f"{minutes}:{seconds:02}")
         self.started = time.monotonic()
+
+    @staticmethod
+    def _print(
+        trainer: Trainer, epoch: str, stage: str, cells: Iterable[str], duration: str
+    ) -> None:
+        if trainer.is_global_zero:
+            numbers = "".join(f"{cell:>10}" for cell in cells)
+            print(f"{epoch:>7}  {stage:<13}{numbers}{duration:>6}", flush=True)
 
 
 def progress_arguments(enabled: bool | None) -> dict[str, Any]:
-    """Return the trainer's arguments that show its progress.
+    """Return the trainer's arguments that show its progress; a bar on terminals alone.
 
     Args:
         enabled: The trainer's own setting; None for yes.
@@ -128,11 +143,9 @@ def progress_arguments(enabled: bool | None) -> dict[str, Any]:
     Returns:
         ``enable_progress_bar``, and ``callbacks`` to add to the trainer's own.
     """
-    if enabled is False:
-        return {"enable_progress_bar": False, "callbacks": []}
-    terminal = Console().is_terminal
-    callback = ProgressBar(leave=True) if terminal else EpochLines()
-    return {"enable_progress_bar": terminal, "callbacks": [callback]}
+    bar = enabled is not False and Console().is_terminal
+    callbacks = [ProgressBar()] if bar else []
+    return {"enable_progress_bar": bar, "callbacks": [EpochTable(), *callbacks]}
 
 
 def save_sample_grid(model: UniEmo, trainer: Trainer, path: Path) -> None:
