@@ -28,7 +28,7 @@ GROUPS: dict[str, tuple[Row, ...]] = {
         Row("ece", "Calibration error (ECE)", True),
     ),
     "Generation": (
-        Row("fid", "FID"),
+        Row("fid", "Frechet distance"),
         Row("kid", "KID"),
         Row("diversity", "Diversity"),
         Row("density", "Density"),
@@ -49,7 +49,7 @@ GROUPS: dict[str, tuple[Row, ...]] = {
 }
 SOURCES = {
     "judge": "Judge",
-    "fid_features": "FID features",
+    "fid_features": "Distance features",
     "diversity_metric": "Diversity",
     "sem_c_classifiers": "Sem-C",
     "sem_d_features": "Sem-D features",
@@ -105,8 +105,8 @@ def print_summary(metrics: dict[str, Any], console: Console, folder: Path) -> No
         if key in generation:
             notes.add_row(label, str(generation[key]))
     if 0 < generation.get("n_images", 0) < ENOUGH_IMAGES:
-        bias = f"large bias below {ENOUGH_IMAGES:,} images; compare at equal numbers only"
-        notes.add_row("FID", bias)
+        bias = f"large below {ENOUGH_IMAGES:,} images; compare at equal numbers only"
+        notes.add_row("Distance bias", bias)
     if notes.rows:
         console.print()
         console.print(notes, style="dim", highlight=False)
