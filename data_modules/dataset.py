@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from data_modules.sampler import EpochRow
+from data_modules.epoch_sampler import EpochRow
 from data_modules.views import ViewTransform, open_image, unreadable
 from uniemo.batch import Annotations, Batch
 from uniemo.utils.data import LatentLookup

@@ -9,16 +9,16 @@ import numpy as np
 from lightning import LightningDataModule
 
 from data_modules.dataset import EmotionImages, collate, read_annotations
+from data_modules.epoch_sampler import EpochSampler, ResumableLoader
 from data_modules.generated import GeneratedConfig, epoch_length, mixed_rows
 from data_modules.hub_copy import HubCopy
 from data_modules.layout import EmoSetLayout
-from data_modules.sampler import EpochSampler, ResumableLoader
 from data_modules.source import cache_folder, open_source
 from data_modules.views import CLIP_MEAN, CLIP_STD, ViewTransform
 from uniemo.batch import Annotations
 from uniemo.errors import UserError
 from uniemo.utils.data import EmotionData, LatentLookup
-from uniemo.utils.emoset import SPLITS
+from uniemo.utils.emoset_files import SPLITS
 from uniemo.utils.seeding import shuffled_rows, stratified_rows
 
 _STAGE_SPLITS = {

@@ -13,7 +13,7 @@ from datasets.features.features import FeatureType
 from data_modules.layout import FEATURES
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.errors import UserError
-from uniemo.utils.emoset import SPLITS
+from uniemo.utils.emoset_files import SPLITS
 
 _ALIASES: Final = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
 _LABEL_COLUMNS: Final = ("label", "labels")

@@ -19,7 +19,7 @@ from datasets.arrow_writer import ArrowWriter
 
 from uniemo.emotions import EMOTIONS
 from uniemo.errors import UserError
-from uniemo.utils.emoset import SPLITS, SplitRow, read_annotation, read_names, read_split
+from uniemo.utils.emoset_files import SPLITS, SplitRow, read_annotation, read_names, read_split
 
 FEATURES: Final = datasets.Features(
     {

@@ -22,7 +22,7 @@ from data_modules.emoscenes.recipe import LEVELS, build_recipe
 from data_modules.emoscenes.scenes import SCENE_NAMES
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.errors import UserError
-from uniemo.utils.emoset import (
+from uniemo.utils.emoset_files import (
     SPLITS,
     Annotation,
     SplitRow,

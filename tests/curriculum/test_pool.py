@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import distributed
 
-from data_modules import EmoSetDataModule, sampler
+from data_modules import EmoSetDataModule, epoch_sampler
 from uniemo.config.model import ClipConfig, ModelConfig, ModelSettings
 from uniemo.curriculum.pool import ImageReader
 from uniemo.model import build_model
@@ -24,7 +24,7 @@ def test_each_process_sees_the_whole_validation_split(
     reader = ImageReader(module, data, tmp_path, torch.device("cpu"))
     expected, labels = reader.validation_logits()
     assert labels.bincount().tolist() == [1] * 8
-    monkeypatch.setattr(sampler, "is_distributed", lambda: True)
+    monkeypatch.setattr(epoch_sampler, "is_distributed", lambda: True)
     monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
     monkeypatch.setattr(distributed, "get_rank", lambda: 1)
     assert len(data.plain_dataloader("val").sampler) == 4

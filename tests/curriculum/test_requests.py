@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uniemo.config.phases import PoolConfig
-from uniemo.curriculum.images import prepare_folder
+from uniemo.config.curriculum import PoolConfig
+from uniemo.curriculum.image_writer import prepare_folder
 from uniemo.curriculum.requests import Requests, build_requests
 from uniemo.emotions import N_EMOTIONS
 

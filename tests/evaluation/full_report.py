@@ -4,9 +4,9 @@ import torch
 
 from uniemo.curriculum.curves import Series
 from uniemo.emotions import EMOTIONS
-from uniemo.evaluation.generation import GeneratedExample
+from uniemo.evaluation.generation_metrics import GeneratedExample
 from uniemo.evaluation.report import EvaluationReport, FilterExample
-from uniemo.evaluation.understanding import AttentionExample
+from uniemo.evaluation.understanding_metrics import AttentionExample
 
 
 def full_report(side: int = 64) -> EvaluationReport:

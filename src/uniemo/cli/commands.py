@@ -32,6 +32,7 @@ def train(arguments: list[str]) -> None:
     unless settings have changed; a finished phase starts anew. All phases together go on after the
     last finished one, or start anew when all are finished.
     """
+    # jsonargparse cannot pass unknown flags on, and an experiment has a key "experiment" itself.
     parser = argparse.ArgumentParser(
         prog="uniemo train", description=train.__doc__, allow_abbrev=False
     )
@@ -95,7 +96,7 @@ def data(arguments: list[str]) -> None:
 
 def evaluate(arguments: list[str]) -> None:
     """Evaluate a checkpoint, or a folder of any system's images: see ``uniemo eval --help``."""
-    from uniemo.cli.evaluate import main as command
+    from uniemo.cli.eval import main as command
 
     command(arguments)
 

@@ -10,10 +10,10 @@ import yaml
 from jsonargparse import Namespace
 from lightning import Fabric, LightningDataModule, Trainer
 
+from uniemo.config.curriculum import FinetuneConfig, GenerateConfig
 from uniemo.config.evaluation import EvaluationConfig
 from uniemo.config.model import ModelSettings
 from uniemo.config.parser import Parser, find_config
-from uniemo.config.phases import FinetuneConfig, GenerateConfig
 from uniemo.diffusion import SamplingConfig, StableDiffusion
 from uniemo.errors import UserError
 from uniemo.utils.files import write_bytes

@@ -1,4 +1,8 @@
-"""Turn the configuration parser's errors into one line that names key, value and remedy."""
+"""Turn the configuration parser's errors into one line that names key, value and remedy.
+
+jsonargparse raises its errors as text alone, without the key or the value as attributes, so they
+are read from the text.
+"""
 
 import difflib
 import inspect

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from uniemo.config.experiment import Experiment
 from uniemo.curriculum.fitting import Run, build_run
-from uniemo.curriculum.images import (
+from uniemo.curriculum.image_writer import (
     ImageWriter,
     plan_requests,
     prepare_folder,

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
-from uniemo.curriculum.images import named
+from uniemo.curriculum.image_writer import named
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.filtering import (
     Candidates,
@@ -27,11 +27,17 @@ from uniemo.filtering import (
 )
 from uniemo.model import UniEmo
 from uniemo.utils.data import EmotionData
-from uniemo.utils.emoset import Annotation, SplitRow, write_annotation, write_info, write_split
+from uniemo.utils.emoset_files import (
+    Annotation,
+    SplitRow,
+    write_annotation,
+    write_info,
+    write_split,
+)
 from uniemo.utils.files import write_table
 from uniemo.utils.progress import track
-from uniemo.vision.clip import frozen_clip
 from uniemo.vision.features import FeatureCache, FeatureTable
+from uniemo.vision.frozen_clip import frozen_clip
 from uniemo.vision.images import EmotionImageFolder, evenly_spaced, read_image
 from uniemo.vision.linear_probe import fit_linear_probe
 

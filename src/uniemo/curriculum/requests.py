@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from uniemo.batch import Request
-from uniemo.config.phases import PoolConfig
+from uniemo.config.curriculum import PoolConfig
 from uniemo.emotions import N_EMOTIONS
 
 

@@ -20,14 +20,14 @@ from uniemo.diffusion import StableDiffusion
 from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
 from uniemo.evaluation.evaluator import Evaluator
-from uniemo.evaluation.generation import GenerationResult, without_nan
+from uniemo.evaluation.generation_metrics import GenerationResult, without_nan
 from uniemo.evaluation.image_sources import BASELINE_PROMPT, images_from_model, images_from_prompt
 from uniemo.evaluation.report import EvaluationReport, read_filter_examples
 from uniemo.evaluation.summary import print_summary
-from uniemo.evaluation.understanding import evaluate_understanding, linear_probe_accuracy
+from uniemo.evaluation.understanding_metrics import evaluate_understanding, linear_probe_accuracy
 from uniemo.model import load_model
-from uniemo.vision.clip import frozen_clip
 from uniemo.vision.features import FeatureCache
+from uniemo.vision.frozen_clip import frozen_clip
 from uniemo.vision.images import EmotionImageFolder, GeneratedBatch
 
 TRAINED = ("joint", "finetune")  # phases that leave curves

@@ -8,9 +8,9 @@ from torch import Tensor
 from uniemo.config.evaluation import Protocol
 from uniemo.config.experiment import Experiment
 from uniemo.diffusion import StableDiffusion, latent_fingerprint
-from uniemo.evaluation.generation import GenerationMetrics, GenerationResult, judge_accuracy
+from uniemo.evaluation.build_networks import build_networks
+from uniemo.evaluation.generation_metrics import GenerationMetrics, GenerationResult, judge_accuracy
 from uniemo.evaluation.judge import fit_judge, published_emotion_probe
-from uniemo.evaluation.networks import build_networks
 from uniemo.utils.progress import track
 from uniemo.vision.features import FeatureCache, FeatureRequest, Reconstruction, diffusion_view
 from uniemo.vision.images import GeneratedBatch

@@ -16,9 +16,9 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from uniemo.curriculum.curves import Series
 from uniemo.emotions import EMOTIONS
 from uniemo.evaluation.figures import attention_overlay, curve_svg, data_uri
-from uniemo.evaluation.generation import GeneratedExample
+from uniemo.evaluation.generation_metrics import GeneratedExample
 from uniemo.evaluation.summary import number, percent
-from uniemo.evaluation.understanding import AttentionExample
+from uniemo.evaluation.understanding_metrics import AttentionExample
 from uniemo.vision.images import evenly_spaced
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from uniemo.diffusion import SamplingConfig
 from uniemo.evaluation.evaluator import Evaluator
-from uniemo.evaluation.generation import nearest
+from uniemo.evaluation.generation_metrics import nearest
 from uniemo.evaluation.image_sources import images_from_model
 from uniemo.metrics import DensityCoverage, EmotionAccuracy, FrechetDistance
 from uniemo.model import UniEmo, load_model
@@ -22,7 +22,7 @@ from uniemo.study.ledger import Numbers
 from uniemo.study.runs import joint
 from uniemo.study.trial import Trial
 from uniemo.utils.progress import track
-from uniemo.vision.clip import frozen_clip
+from uniemo.vision.frozen_clip import frozen_clip
 from uniemo.vision.images import GeneratedBatch
 
 

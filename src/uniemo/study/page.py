@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from uniemo.study.claim import Claim, Measure
 from uniemo.study.claims import CLAIMS
-from uniemo.study.figures import draw
 from uniemo.study.ledger import read_ledger
+from uniemo.study.plots import draw
 from uniemo.study.statistics import Estimate, Table, collect
 from uniemo.study.trial import Profile, Trial
 from uniemo.utils.files import write_bytes

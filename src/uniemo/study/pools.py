@@ -15,7 +15,7 @@ import pyarrow
 import torch
 from torch import Tensor
 
-from uniemo.curriculum.images import plan_requests, read_generated
+from uniemo.curriculum.image_writer import plan_requests, read_generated
 from uniemo.curriculum.pool import ImageReader, encode_pool, write_pool
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.evaluation.evaluator import Evaluator
@@ -28,7 +28,7 @@ from uniemo.study.ledger import Numbers
 from uniemo.study.runs import joint
 from uniemo.study.trial import Trial
 from uniemo.understanding import load_clip
-from uniemo.utils.emoset import read_split, write_split
+from uniemo.utils.emoset_files import read_split, write_split
 from uniemo.utils.sources import resolve
 from uniemo.vision.images import read_image
 

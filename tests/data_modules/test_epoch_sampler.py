@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_modules.sampler import EpochSampler, ResumableLoader
+from data_modules.epoch_sampler import EpochSampler, ResumableLoader
 from uniemo.utils.seeding import shuffled_rows, stratified_rows
 
 

@@ -22,8 +22,8 @@ from torch import Tensor
 from torchvision.io import encode_png
 
 from uniemo.batch import Request
+from uniemo.config.curriculum import GenerateConfig, PoolConfig
 from uniemo.config.experiment import relevant_settings
-from uniemo.config.phases import GenerateConfig, PoolConfig
 from uniemo.curriculum.requests import build_requests, finished
 from uniemo.emotions import EMOTIONS
 from uniemo.fusion import Condition

@@ -156,7 +156,7 @@ def linear_probe_accuracy(clip: FeatureRequest, cache: FeatureCache) -> float:
     """Return the test accuracy of a linear probe on frozen CLIP's image features: the baseline.
 
     Args:
-        clip: See :func:`uniemo.vision.clip.frozen_clip`.
+        clip: See :func:`uniemo.vision.frozen_clip.frozen_clip`.
         cache: The features of the data set.
     """
     train, val, test = (cache.load([clip], split)[0] for split in ("train", "val", "test"))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from uniemo.evaluation.understanding import _f1_macro, read_composed_annotations
+from uniemo.evaluation.understanding_metrics import _f1_macro, read_composed_annotations
 
 
 def test_macro_f1_of_resamples_is_scikit_learns():

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from uniemo.emotions import EMOTIONS, N_EMOTIONS, POLARITY
+from uniemo.evaluation.build_networks import EvaluationNetworks
 from uniemo.evaluation.judge import Judge
-from uniemo.evaluation.networks import EvaluationNetworks
 from uniemo.metrics import (
     DensityCoverage,
     EmotionAccuracy,

@@ -7,7 +7,7 @@ import pytest
 
 from uniemo.emotions import EMOTIONS
 from uniemo.errors import UserError
-from uniemo.utils.emoset import (
+from uniemo.utils.emoset_files import (
     Annotation,
     SplitRow,
     read_annotation,

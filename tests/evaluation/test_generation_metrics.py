@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 
-from uniemo.evaluation.generation import GenerationMetrics, nearest, without_nan
+from uniemo.evaluation.build_networks import EvaluationNetworks
+from uniemo.evaluation.generation_metrics import GenerationMetrics, nearest, without_nan
 from uniemo.evaluation.judge import Judge
-from uniemo.evaluation.networks import EvaluationNetworks
 from uniemo.vision.features import FeatureTable
 from uniemo.vision.images import GeneratedBatch
 from uniemo.vision.linear_probe import LinearProbe
