@@ -86,7 +86,7 @@ def fit(experiment: Experiment, resume: Path | str | None = None) -> Run:
                 BestCheckpoint(folder),
                 LastCheckpoint(folder),
                 LearningRateMonitor("step"),
-                ConfigFile(experiment.dump(), folder / CONFIG),
+                ConfigFile(experiment, folder / CONFIG),
                 FitReport(),
             ],
             "default_root_dir": str(folder),

@@ -15,10 +15,10 @@ from rich.table import Table
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
+from uniemo.config.experiment import Experiment
 from uniemo.emotions import N_EMOTIONS
 from uniemo.model import UniEmo
 from uniemo.model.optimizer import trained_parameters
-from uniemo.utils.files import write_bytes
 
 SAMPLES = "samples.png"
 SAMPLES_PER_EMOTION = 8
@@ -35,17 +35,17 @@ class ConfigFile(Callback):
     """Write the settings of a run into its folder once model and data are known to fit.
 
     Args:
-        content: The settings as YAML.
+        experiment: The settings.
         path: The file.
     """
 
-    def __init__(self, content: str, path: Path) -> None:
-        self.content, self.path = content, path
+    def __init__(self, experiment: Experiment, path: Path) -> None:
+        self.experiment, self.path = experiment, path
 
     def on_fit_start(self, trainer: Trainer, module: Any) -> None:
         """Write the file."""
         if trainer.is_global_zero:
-            write_bytes(self.path, self.content.encode())
+            self.experiment.save(self.path)
 
 
 class FitReport(Callback):
