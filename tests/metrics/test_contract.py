@@ -83,7 +83,7 @@ CASES: dict[str, tuple[Callable[[], Metric], Callable[[Rows], list[Call]]]] = {
     "density": (lambda: DensityCoverage(WIDTH, k=2), takes_both("features", "emotion")),
     "pointing": (PointingGame, takes("attention", "box")),
     "fid": (lambda: FrechetDistance(WIDTH, "noise"), takes_both("features")),
-    "kid": (lambda: KernelDistance(WIDTH, "noise"), takes_both("features")),
+    "kid": (lambda: KernelDistance(WIDTH), takes_both("features", "emotion")),
 }
 
 # The images of each of two processes, batch by batch: batches differ in size and number.

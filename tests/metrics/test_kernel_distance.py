@@ -16,10 +16,15 @@ def normal(count: int, width: int, seed: int) -> Tensor:
 
 
 def kid(real: Tensor, generated: Tensor) -> float:
-    metric = KernelDistance(real.shape[1], "noise")
-    metric.update(real, real=True)
-    metric.update(generated, real=False)
-    return metric.compute().item()
+    metric = KernelDistance(real.shape[1])
+    emotions = torch.arange(len(real)) % 3, torch.zeros(len(generated), dtype=torch.long)
+    metric.update(real, emotions[0], real=True)
+    metric.update(generated, emotions[1], real=False)
+    value = metric.compute()
+    own = real[emotions[0] == 0].float(), generated.float()
+    assert value["kid_per_emotion"][0] == kernel_distance.unbiased_mean_discrepancy(*own)
+    assert value["kid_per_emotion"][1:].isnan().all()
+    return value["kid"].item()
 
 
 def test_kid_of_real_to_real_is_near_zero_and_to_noise_is_large() -> None:

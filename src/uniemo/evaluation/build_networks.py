@@ -48,12 +48,7 @@ class EvaluationNetworks(NamedTuple):
 def build_networks(
     config: EvaluationConfig, image_size: int, device: torch.device
 ) -> EvaluationNetworks:
-    """Load each network once.
-
-    Args:
-        config: The settings.
-        image_size: H; LPIPS takes images in this size, up to 256.
-        device: Where the networks go.
+    """Load each network once; LPIPS takes images in H = ``image_size``, up to 256.
 
     Raises:
         UserError: If weights are not available.

@@ -1,7 +1,8 @@
 """Evaluation of a checkpoint, of a folder of images, or of Stable Diffusion alone.
 
 Each function writes ``metrics.json`` and ``report.html`` to ``runs/EXPERIMENT/eval`` (or a folder
-in it), prints a summary and returns the metrics.
+in it), prints a summary and returns the content of ``metrics.json``. ``protocol`` "published" adds
+the variants of the published scripts.
 """
 
 import json
@@ -31,15 +32,10 @@ from uniemo.vision.frozen_clip import frozen_clip
 from uniemo.vision.images import EmotionImageFolder, GeneratedBatch
 
 TRAINED = ("joint", "finetune")  # phases that leave curves
-SPLITS = ("train", "val", "test")
 
 
 def newest_checkpoint(folder: Path) -> Path:
-    """Return the newest best checkpoint of an experiment's phases.
-
-    Raises:
-        UserError: If there is none.
-    """
+    """Return the newest best checkpoint of an experiment's phases; UserError if there is none."""
     found = [path for path in folder.glob("*/best.ckpt") if path.is_file()]
     if not found:
         raise UserError(f"{folder} holds no */best.ckpt; train first, or give --ckpt or --images")
@@ -49,18 +45,10 @@ def newest_checkpoint(folder: Path) -> Path:
 def evaluate_checkpoint(
     experiment: Experiment, checkpoint: Path | None = None, protocol: Protocol = "default"
 ) -> dict[str, Any]:
-    """Evaluate a trained model: understanding, generation and queries.
+    """Evaluate a checkpoint of any phase, or the newest: understanding, generation and queries.
 
     A checkpoint of the finetune phase has no diffusion head: the joint phase's checkpoint beside
     it, if there is one, generates the images.
-
-    Args:
-        experiment: The experiment.
-        checkpoint: Of any phase; None for the experiment's newest.
-        protocol: "published" to add the variants of the published scripts.
-
-    Returns:
-        The content of ``metrics.json``.
 
     Raises:
         UserError: If there is no checkpoint, or it does not fit.
@@ -85,7 +73,8 @@ def evaluate_checkpoint(
     clip = frozen_clip(module.settings.clip, device)
     result, cache = None, FeatureCache(data, experiment.cache, device)
     if generator.head is not None:
-        evaluator = Evaluator(experiment, data, generator.head, {name: [clip] for name in SPLITS})
+        also = dict.fromkeys(("train", "val", "test"), [clip])
+        evaluator = Evaluator(experiment, data, generator.head, also)
         batches = images_from_model(
             generator, config.n_images, config.batch_size, experiment.sampling
         )
@@ -105,15 +94,9 @@ def evaluate_checkpoint(
 def evaluate_folder(
     experiment: Experiment, images: Path, protocol: Protocol = "default"
 ) -> dict[str, Any]:
-    """Evaluate a folder of any system's images by the networks, judge and data of an experiment.
+    """Evaluate any system's images, a folder of ``<emotion>/*.png|jpg``.
 
-    Args:
-        experiment: The experiment.
-        images: ``<emotion>/*.png|jpg``.
-        protocol: "published" to add the variants of the published scripts.
-
-    Returns:
-        The content of ``metrics.json``.
+    The networks, the judge and the data are those of the experiment.
 
     Raises:
         UserError: If images are missing or cannot be read.
@@ -122,19 +105,12 @@ def evaluate_folder(
     folder = EmotionImageFolder(images, experiment.evaluation.n_images, head.image_size)
     batches = folder.batches(experiment.evaluation.batch_size)
     header = _header(experiment, str(images), None, protocol)
-    target = experiment.folder / "eval" / images.resolve().name
-    return _evaluate_images(experiment, head, batches, folder.counts, header, target)
+    name = images.resolve().name
+    return _evaluate_images(experiment, head, batches, folder.counts, header, name)
 
 
 def evaluate_baseline(experiment: Experiment, protocol: Protocol = "default") -> dict[str, Any]:
     """Evaluate Stable Diffusion alone with EmoGen's baseline prompt, to calibrate the metrics.
-
-    Args:
-        experiment: The experiment.
-        protocol: "published" to add the variants of the published scripts.
-
-    Returns:
-        The content of ``metrics.json``.
 
     Raises:
         UserError: If the experiment has no diffusion head.
@@ -146,9 +122,8 @@ def evaluate_baseline(experiment: Experiment, protocol: Protocol = "default") ->
     prompt = BASELINE_PROMPT.format("{emotion}")
     source = f'{experiment.config.model.diffusion.source}, "{prompt}"'
     header = _header(experiment, source, seed, protocol)
-    target = experiment.folder / "eval" / "calibration"
     counts = torch.full((N_EMOTIONS,), config.n_images)
-    return _evaluate_images(experiment, head, batches, counts, header, target)
+    return _evaluate_images(experiment, head, batches, counts, header, "calibration")
 
 
 def _evaluate_images(
@@ -157,14 +132,14 @@ def _evaluate_images(
     batches: Iterable[GeneratedBatch],
     counts: Tensor,
     header: dict[str, Any],
-    target: Path,
+    name: str,
 ) -> dict[str, Any]:
-    """Evaluate images that need no UniEmo model, and write the results to a folder."""
+    """Evaluate images that need no UniEmo model, and write the results to a named folder."""
     clip_view = head.image_size, [0.5] * 3, [0.5] * 3  # not used; this one costs nothing
     data = experiment.data(clip_view, head.image_size)
     result = Evaluator(experiment, data, head).evaluate(batches, counts, header["protocol"])
     report = EvaluationReport(header | {"generation": result.metrics}, *_dataset(data))
-    return _write(report, target, data, result)
+    return _write(report, experiment.folder / "eval" / name, data, result)
 
 
 def _header(

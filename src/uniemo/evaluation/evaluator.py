@@ -75,25 +75,14 @@ class Evaluator:
     def evaluate(
         self, batches: Iterable[GeneratedBatch], counts: Tensor, protocol: Protocol = "default"
     ) -> GenerationResult:
-        """Evaluate generated images against the test split.
-
-        Args:
-            batches: The images.
-            counts: How many of each emotion there are, [8] long.
-            protocol: "published" to add the variants of the published scripts.
-        """
+        """Evaluate generated images, ``counts`` [8] long of each emotion, on the test split."""
         testing, reconstructed, reference = self._load(
             "test", self.real, self.reconstructed, self.distances
         )
+        real = self.training, testing, reference
+        published = protocol == "published"
         evaluation = GenerationMetrics(
-            self.networks,
-            self.judge,
-            self.training,
-            testing,
-            reference,
-            counts,
-            protocol == "published",
-            self.device,
+            self.networks, self.judge, *real, counts, published, self.device
         )
         steps = -(-int(counts.sum()) // self.config.batch_size)
         for batch in track(batches, "Generated images", steps):

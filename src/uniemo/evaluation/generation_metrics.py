@@ -6,6 +6,7 @@ emotions, P pairs per emotion, H side of an image.
 
 import math
 import warnings
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 import torch
@@ -34,6 +35,7 @@ from uniemo.vision.images import GeneratedBatch
 N_PAIRS = 10  # of the published scripts, per emotion
 N_EXAMPLES = 8  # images of each emotion in the report
 COPY_QUANTILE = 0.99  # of the test images' similarity to the nearest training image
+BY_EMOTION = ("emo_a_8", "emo_a_2", "kid", "diversity", "density", "coverage", "sem_d", "sem_c")
 
 
 class GeneratedExample(NamedTuple):
@@ -60,8 +62,8 @@ class GenerationMetrics:
     Args:
         networks: The networks, on ``device``.
         judge: The judge.
-        training: The judge's features of the training images, for near-copies.
-        testing: The judge's features of the test images, for near-copies.
+        training: Its features of the training images, for near-copies.
+        testing: Its features of the test images, for near-copies.
         reference: The real images of FID, KID, density and coverage: the test split.
         counts: How many images of each emotion will come, [C] long.
         published: Whether to compute the variants of the published scripts too.
@@ -86,29 +88,24 @@ class GenerationMetrics:
         test = F.normalize(testing.features.to(device), dim=1)  # [R, F]
         self.copy_threshold = nearest(test, self.training)[0].quantile(COPY_QUANTILE).item()
 
-        width, name = networks.distances.width, networks.distances.name
-        self.frechet = FrechetDistance(width, name).to(device)
-        self.kernel = KernelDistance(width, name).to(device)
-        self.kernels = [KernelDistance(width, name).to(device) for _ in EMOTIONS]
+        width = networks.distances.width
+        self.frechet = FrechetDistance(width, networks.distances.name).to(device)
+        self.kernel = KernelDistance(width).to(device)
         self.neighbours = DensityCoverage(width).to(device)
         self.accuracy = EmotionAccuracy().to(device)
         self.clarity = SemanticClarity().to(device)
         self.semantic = SemanticDiversity(networks.semantic.width).to(device)
         self.diversity = PerceptualDiversity(networks.perceptual.width).to(device)
         self.published = PublishedPairs(networks, counts, device) if published else None
-        self.hits: list[Tensor] = []
-        self.polarity_hits: list[Tensor] = []
-        self.clarities: list[Tensor] = []
+        self.values: defaultdict[str, list[Tensor]] = defaultdict(list)  # per image, for intervals
         self.copies: list[Tensor] = []
         self.examples: list[GeneratedExample] = []
         self.counts = torch.zeros(N_EMOTIONS, dtype=torch.long)
 
         real, emotion = reference.features.to(device), reference.emotion.to(device)
         self.frechet.update(real, real=True)
-        self.kernel.update(real, real=True)
+        self.kernel.update(real, emotion, real=True)
         self.neighbours.update(real, emotion, real=True)
-        for e, kernel in enumerate(self.kernels):
-            kernel.update(real[emotion == e], real=True)
 
     @torch.no_grad()
     def update(self, batch: GeneratedBatch) -> None:
@@ -120,10 +117,8 @@ class GenerationMetrics:
 
         distances = features[networks.distances.name]  # [B, F]
         self.frechet.update(distances, real=False)
-        self.kernel.update(distances, real=False)
+        self.kernel.update(distances, emotion, real=False)
         self.neighbours.update(distances, emotion, real=False)
-        for e, kernel in enumerate(self.kernels):
-            kernel.update(distances[emotion == e], real=False)
         semantic = features[networks.semantic.name]
         self.semantic.update(semantic, emotion)
         perceptual = features[networks.perceptual.name]
@@ -135,15 +130,15 @@ class GenerationMetrics:
         prediction = self.judge.predict(judge_features)
         predicted = prediction.emotion.argmax(dim=1)  # [B]
         self.accuracy.update(prediction.emotion, emotion)
-        self.hits.append((predicted == emotion).cpu())
+        self.values["emo_a_8"].append((predicted == emotion).cpu())
         polarity = torch.tensor(POLARITY, device=self.device)
-        self.polarity_hits.append((polarity[predicted] == polarity[emotion]).cpu())
+        self.values["emo_a_2"].append((polarity[predicted] == polarity[emotion]).cpu())
         objects, scene = prediction.objects, prediction.scene
         if networks.clarity is not None:
             objects, scene = (network(image).softmax(dim=1) for network in networks.clarity)
         if objects is not None and scene is not None:
             self.clarity.update(objects, scene, emotion)
-            self.clarities.append(image_clarity(objects, scene).cpu())
+            self.values["sem_c"].append(image_clarity(objects, scene).cpu())
 
         similarity, row = nearest(F.normalize(judge_features, dim=1), self.training)  # [B] each
         self.copies.append((similarity > self.copy_threshold).cpu())
@@ -158,68 +153,51 @@ class GenerationMetrics:
         with warnings.catch_warnings():  # of few images: summary and report say it
             warnings.filterwarnings("ignore", message="Frechet distance")
             frechet = self.frechet.compute().item()
-        accuracy, neighbours = self.accuracy.compute(), self.neighbours.compute()
-        diversity, semantic = self.diversity.compute(), self.semantic.compute()
+        values = self.accuracy.compute() | self.kernel.compute() | self.neighbours.compute()
+        values |= self.diversity.compute() | self.semantic.compute()
         metrics: dict[str, Any] = {
             "n_images": int(self.counts.sum()),
             "fid": frechet,
             "fid_features": networks.distances.name,
             "fid_reference": "real pictures of the test split",
-            "kid": self.kernel.compute().item(),
-            "diversity": diversity["diversity"].item(),
+            "kid": values["kid"].item(),
+            "diversity": values["diversity"].item(),
             "diversity_metric": networks.perceptual.name,
-            "density": neighbours["density"].item(),
-            "coverage": neighbours["coverage"].item(),
-            "emo_a_8": accuracy["emo_a_8"].item(),
-            "emo_a_2": accuracy["emo_a_2"].item(),
-            "sem_d": semantic["sem_d"].item(),
+            "density": values["density"].item(),
+            "coverage": values["coverage"].item(),
+            "emo_a_8": values["emo_a_8"].item(),
+            "emo_a_2": values["emo_a_2"].item(),
+            "sem_d": values["sem_d"].item(),
             "sem_d_features": networks.semantic.name,
             "near_copies": torch.cat(self.copies).double().mean().item(),
         }
-        intervals = {
-            "emo_a_8": bootstrap_interval(torch.cat(self.hits)),
-            "emo_a_2": bootstrap_interval(torch.cat(self.polarity_hits)),
-        }
-        per_emotion = {
-            "n_images": self.counts,
-            "emo_a_8": accuracy["emo_a_8_per_emotion"],
-            "emo_a_2": accuracy["emo_a_2_per_emotion"],
-            "kid": torch.stack([kernel.compute() for kernel in self.kernels]),
-            "diversity": diversity["diversity_per_emotion"],
-            "density": neighbours["density_per_emotion"],
-            "coverage": neighbours["coverage_per_emotion"],
-            "sem_d": semantic["sem_d_per_emotion"],
-        }
-        if self.clarities:
-            clarity = self.clarity.compute()
-            metrics["sem_c"] = clarity["sem_c"].item()
+        if "sem_c" in self.values:
+            values |= self.clarity.compute()
+            metrics["sem_c"] = values["sem_c"].item()
             metrics["sem_c_classifiers"] = (
                 f"linear probes on {networks.judge.name}"
                 if networks.clarity is None
                 else " and ".join(network.name for network in networks.clarity)
             )
-            intervals["sem_c"] = bootstrap_interval(torch.cat(self.clarities))
-            per_emotion["sem_c"] = clarity["sem_c_per_emotion"]
         if self.published is not None:
             metrics["published"] = self.published.compute()
+        columns = {key: values[f"{key}_per_emotion"] for key in BY_EMOTION if key in values}
+        columns = {"n_images": self.counts} | columns
         metrics["per_emotion"] = {
-            name: {key: values[e].item() for key, values in per_emotion.items()}
+            name: {key: column[e].item() for key, column in columns.items()}
             for e, name in enumerate(EMOTIONS)
         }
-        metrics["intervals"] = intervals
+        metrics["intervals"] = {
+            key: bootstrap_interval(torch.cat(parts)) for key, parts in self.values.items()
+        }
         return GenerationResult(metrics, self.examples, self.copy_threshold)
 
 
 class PublishedPairs:
-    """Sem-D and diversity on the published scripts' pairs.
+    """Sem-D and diversity on the published scripts' pairs; arguments as above.
 
     Ten random pairs per emotion, out of the images of it and of all emotions before it
     (docs/method.md, "Defects of the public code").
-
-    Args:
-        networks: The networks.
-        counts: How many images of each emotion will come, [C] long.
-        device: Where the metrics are computed.
     """
 
     def __init__(self, networks: EvaluationNetworks, counts: Tensor, device: torch.device) -> None:
@@ -250,12 +228,7 @@ class PublishedPairs:
 
 
 def nearest(features: Tensor, others: Tensor, chunk: int = 1024) -> tuple[Tensor, Tensor]:
-    """Find the nearest of other images by cosine.
-
-    Args:
-        features: Unit features [G, F].
-        others: Unit features [N, F].
-        chunk: Rows at once.
+    """Find the nearest of other images [N, F] to each image [G, F] by cosine of unit features.
 
     Returns:
         The greatest cosine, and its row among the others: [G] each.

@@ -32,14 +32,7 @@ class Prediction(NamedTuple):
 
 
 class Judge(nn.Module):
-    """A frozen network with linear probes.
-
-    Args:
-        network: The network.
-        emotion: Probe of the emotion.
-        scene: Probe of the scene; None without scenes.
-        objects: Probe of the object; None without objects.
-    """
+    """A frozen network with linear probes; None where the data have no scenes or objects."""
 
     def __init__(
         self,
@@ -88,7 +81,9 @@ def fit_judge(
     name = fingerprint(network.fingerprint, str(n_scenes), *training, *validation)
     path = cache / f"probes-{name}.safetensors"
     if path.is_file():
-        probes = _unpack(load_file(path))
+        tensors = load_file(path)
+        names = {key.partition(".")[0] for key in tensors}
+        probes = {n: LinearProbe(tensors[f"{n}.weight"], tensors[f"{n}.bias"]) for n in names}
     else:
         probes = _fit_probes(training, validation, n_scenes, network.mean.device)
         write_tensors(path, nn.ModuleDict(probes).state_dict())
@@ -123,19 +118,11 @@ def _labelled(table: FeatureTable, name: str) -> tuple[Tensor, Tensor]:
     return row, label[row]
 
 
-def _unpack(tensors: dict[str, Tensor]) -> dict[str, LinearProbe]:
-    names = {key.partition(".")[0] for key in tensors}
-    return {n: LinearProbe(tensors[f"{n}.weight"], tensors[f"{n}.bias"]) for n in names}
-
-
 def published_emotion_probe(path: str, width: int = 768) -> LinearProbe:
     """Read EmoGen's published classifier, one ``Linear(768, 8)`` on CLIP ViT-L/14's features.
 
-    Its rows are taken in the order of :data:`uniemo.emotions.EMOTIONS`.
-
-    Args:
-        path: A state dict that holds one matrix [8, F] and one vector [8].
-        width: F.
+    The state dict must hold one matrix [8, F = ``width``] and one vector [8]. Its rows are taken in
+    the order of :data:`uniemo.emotions.EMOTIONS`.
 
     Raises:
         UserError: If the file is missing or holds something else.

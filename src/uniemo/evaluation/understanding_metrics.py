@@ -59,10 +59,6 @@ def read_composed_annotations(data: Any, split: str) -> ComposedAnnotations | No
     """Read boxes and posteriors beside a split's annotations; None where the data have none.
 
     EmoScenes has them: square images whose ``card.json`` gives the side in pixels.
-
-    Args:
-        data: The data module; its ``root`` is the folder.
-        split: "val" or "test".
     """
     root = Path(data.root).expanduser()
     card, rows = root / "card.json", root / f"{split}.json"
@@ -82,16 +78,10 @@ def read_composed_annotations(data: Any, split: str) -> ComposedAnnotations | No
 def evaluate_understanding(
     module: UniEmo, data: Any, device: torch.device, n_examples: int = 8
 ) -> UnderstandingResult:
-    """Evaluate a model on the test split.
+    """Evaluate a model, on ``device``, on the test split; return ``n_examples`` with attention.
 
     It runs without autocast, in the precision of the weights. The test of a training phase runs in
     the precision of the training, so the two can differ where two emotions are nearly as likely.
-
-    Args:
-        module: The model, on ``device``.
-        data: The data module.
-        device: Where the model runs.
-        n_examples: How many images to return with their attention.
     """
     metrics = MetricCollection(
         {
@@ -126,7 +116,9 @@ def evaluate_understanding(
         if needs_attention:
             # The feature of a set is the mean over its queries, so its attention is their mean too.
             maps = {n: m.float().mean(dim=1) for n, m in attention._asdict().items()}
-            box = _boxes(composed, batch).to(device)  # [B, 4]
+            nowhere = torch.full((len(image), 4), torch.nan)
+            box = nowhere if composed is None else composed.box[batch["index"]]
+            box = box.to(device)  # [B, 4]
             boxed = box[:, 0].isfinite()  # [B]
             for name, metric in pointing.items():
                 if maps[name].isfinite().all() and boxed.any():
@@ -149,16 +141,17 @@ def evaluate_understanding(
         "accuracy_polarity": bootstrap_interval(same_polarity),
         "f1_macro": bootstrap_interval((target * N_EMOTIONS + prediction).double(), _f1_macro),
     }
-    return UnderstandingResult(understanding, _query_numbers(pointing), examples)
+    queries: dict[str, Any] = {}  # stays empty without boxes
+    for name, metric in pointing.items():
+        if metric.update_called:
+            rates = metric.compute()
+            queries[f"pointing_{name}"] = rates["pointing"].item()
+            queries["pointing_chance"] = rates["pointing_chance"].item()
+    return UnderstandingResult(understanding, queries, examples)
 
 
 def linear_probe_accuracy(clip: FeatureRequest, cache: FeatureCache) -> float:
-    """Return the test accuracy of a linear probe on frozen CLIP's image features: the baseline.
-
-    Args:
-        clip: See :func:`uniemo.vision.frozen_clip.frozen_clip`.
-        cache: The features of the data set.
-    """
+    """Return the test accuracy of a linear probe on frozen CLIP's image features: the baseline."""
     train, val, test = (cache.load([clip], split)[0] for split in ("train", "val", "test"))
     device = cache.device
     probe = fit_linear_probe(
@@ -166,13 +159,6 @@ def linear_probe_accuracy(clip: FeatureRequest, cache: FeatureCache) -> float:
     )
     predicted = probe(test.features.to(device)).argmax(dim=1).cpu()
     return (predicted == test.emotion).double().mean().item()
-
-
-def _boxes(composed: ComposedAnnotations | None, batch: Batch) -> Tensor:
-    """Return the objects' boxes [B, 4], NaN where there is none."""
-    if composed is None:
-        return torch.full((len(batch["index"]), 4), torch.nan)
-    return composed.box[batch["index"]]
 
 
 def _examples(
@@ -197,17 +183,6 @@ def _examples(
         )
         for i in range(min(n, len(predicted)))
     ]
-
-
-def _query_numbers(pointing: dict[str, PointingGame]) -> dict[str, Any]:
-    """Return the group ``queries``; empty without boxes."""
-    numbers: dict[str, Any] = {}
-    for name, metric in pointing.items():
-        if metric.update_called:
-            rates = metric.compute()
-            numbers[f"pointing_{name}"] = rates["pointing"].item()
-            numbers["pointing_chance"] = rates["pointing_chance"].item()
-    return numbers
 
 
 def _f1_macro(pairs: Tensor) -> Tensor:

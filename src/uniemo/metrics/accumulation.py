@@ -1,6 +1,7 @@
 """Base classes of the metrics: sums per emotion, and rows gathered over batches and processes.
 
-Legend: B images of a batch, N images of all batches and processes, F feature width, C = 8 emotions.
+Legend: B images of a batch, N of all batches and processes, R real and G generated ones, F feature
+width, C = 8 emotions.
 """
 
 from typing import Any
@@ -14,11 +15,7 @@ from uniemo.emotions import N_EMOTIONS
 
 
 def sum_per_emotion(values: Tensor, emotion: Tensor) -> Tensor:
-    """Sum rows by emotion in float64.
-
-    Args:
-        values: ``[B]`` or ``[B, F]``, any number type.
-        emotion: ``[B]`` long, index into ``EMOTIONS``.
+    """Sum rows ``[B]`` or ``[B, F]`` of any number type by emotion ``[B]`` long.
 
     Returns:
         ``[C]`` or ``[C, F]`` float64; 0 for an emotion without rows.
@@ -44,12 +41,7 @@ def check_rows(**columns: Tensor) -> None:
 
 
 def check_width(name: str, features: Tensor, num_features: int) -> None:
-    """Check that ``features`` is ``[B, num_features]``.
-
-    Args:
-        name: What the message calls the features.
-        features: Any tensor.
-        num_features: Expected width.
+    """Check that ``features``, which the message calls ``name``, is ``[B, num_features]``.
 
     Raises:
         ValueError: If the shape differs.
@@ -84,6 +76,8 @@ class GatheringMetric(Metric):
     """
 
     full_state_update = False
+    higher_is_better = True
+    is_differentiable = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -109,3 +103,49 @@ class GatheringMetric(Metric):
             if not blocks:
                 blocks.append(torch.empty(0, *shape, dtype=dtype, device=self.device))
         super().sync(*args, **kwargs)
+
+
+class TwoSampleMetric(GatheringMetric):
+    """Base of metrics that compare generated with real images, over all and within each emotion.
+
+    The metric stores the features of all images: 4 F bytes each. Subclasses define ``compare``.
+
+    Args:
+        num_features: Width F of the features.
+    """
+
+    def __init__(self, num_features: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_features = num_features
+        for kind in ("real", "generated"):
+            self.add_rows(f"{kind}_features", num_features)
+            self.add_rows(f"{kind}_emotion", dtype=torch.long)
+
+    def update(self, features: Tensor, emotion: Tensor, real: bool) -> None:
+        """Add features ``[B, F]`` of emotions ``[B]`` long, of real or of generated images.
+
+        Raises:
+            ValueError: If the shapes do not fit.
+        """
+        check_width("features", features, self.num_features)
+        check_rows(features=features, emotion=emotion)
+        kind = "real" if real else "generated"
+        self.append_rows(f"{kind}_features", features)
+        self.append_rows(f"{kind}_emotion", emotion)
+
+    def compare(self, real: Tensor, generated: Tensor) -> dict[str, Tensor]:
+        """Return scalars of real ``[R, F]`` and generated images ``[G, F]``."""
+        raise NotImplementedError
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return the scalars of all images, and of each emotion ``[C]`` as ``_per_emotion``."""
+        real, generated = self.rows("real_features"), self.rows("generated_features")
+        real_emotion, emotion = self.rows("real_emotion"), self.rows("generated_emotion")
+        values = self.compare(real, generated)
+        by_emotion = [
+            self.compare(real[real_emotion == index], generated[emotion == index])
+            for index in range(N_EMOTIONS)
+        ]
+        return values | {
+            f"{name}_per_emotion": torch.stack([own[name] for own in by_emotion]) for name in values
+        }

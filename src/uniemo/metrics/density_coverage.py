@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from uniemo.emotions import N_EMOTIONS
-from uniemo.metrics.accumulation import GatheringMetric, check_rows, check_width
+from uniemo.metrics.accumulation import TwoSampleMetric
 
 CHUNK = 1024
 """Rows of distances in memory at once."""
@@ -28,17 +27,11 @@ class NeighbourScores(NamedTuple):
 
 
 def kth_neighbour_distance(features: Tensor, k: int) -> Tensor:
-    """Return each row's Euclidean distance to its k-th nearest other row.
+    """Return each row's Euclidean distance to its k-th nearest other row, ``[N]``; k > 0.
 
-    For features of any length, in float64, so that reported values do not depend on rounding; the
-    filter's :func:`uniemo.filtering.ball_radii` is a faster float32 form for unit features.
-
-    Args:
-        features: ``[N, F]`` float64 with N > k.
-        k: Which neighbour, at least 1.
-
-    Returns:
-        ``[N]`` float64.
+    For features ``[N, F]`` of any length with N > k, in float64, so that reported values do not
+    depend on rounding; the filter's :func:`uniemo.filtering.ball_radii` is a faster float32 form
+    for unit features.
     """
     chunks = features.split(CHUNK)
     # Every row is its own nearest, hence k + 1.
@@ -46,17 +39,10 @@ def kth_neighbour_distance(features: Tensor, k: int) -> Tensor:
 
 
 def neighbour_scores(real: Tensor, generated: Tensor, k: int = 5) -> NeighbourScores:
-    """Compute density, coverage, precision and recall (Naeem et al. 2020, sections 2 and 3).
+    """Compare real ``[R, F]`` and generated images ``[G, F]`` (Naeem et al. 2020, sections 2, 3).
 
-    A ball's radius is the distance to the k-th nearest neighbour.
-
-    Args:
-        real: ``[R, F]``.
-        generated: ``[G, F]``.
-        k: Which neighbour, at least 1.
-
-    Returns:
-        The scores. All are NaN unless R > k and G > 0; recall also unless G > k.
+    A ball's radius is the distance to the k-th nearest neighbour, k > 0. All scores are NaN unless
+    R > k and G > 0; recall also unless G > k.
     """
     real, generated = real.double(), generated.double()
     nothing = real.new_tensor(torch.nan)
@@ -88,10 +74,8 @@ def neighbour_scores(real: Tensor, generated: Tensor, k: int = 5) -> NeighbourSc
     )
 
 
-class DensityCoverage(GatheringMetric):
+class DensityCoverage(TwoSampleMetric):
     """Density, coverage, precision and recall of generated images, per emotion and pooled.
-
-    The metric stores the features of all images: 4 F bytes each.
 
     ``compute`` returns a dict of float64: ``density``, ``coverage``, ``precision`` and ``recall``
     over the images of all emotions together, and each with the suffix ``_per_emotion``, ``[8]``,
@@ -100,48 +84,12 @@ class DensityCoverage(GatheringMetric):
     Args:
         num_features: Width F of the features.
         k: Which neighbour's distance is a ball's radius.
-        kwargs: Arguments of ``torchmetrics.Metric``.
     """
 
-    higher_is_better = True
-    is_differentiable = False
-
     def __init__(self, num_features: int, k: int = 5, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.num_features = num_features
+        super().__init__(num_features, **kwargs)
         self.k = k
-        for kind in ("real", "generated"):
-            self.add_rows(f"{kind}_features", num_features)
-            self.add_rows(f"{kind}_emotion", dtype=torch.long)
 
-    def update(self, features: Tensor, emotion: Tensor, real: bool) -> None:
-        """Add a batch.
-
-        Args:
-            features: ``[B, F]`` float.
-            emotion: ``[B]`` long.
-            real: Whether the images are real; else they are generated.
-
-        Raises:
-            ValueError: If the shapes do not fit.
-        """
-        check_width("features", features, self.num_features)
-        check_rows(features=features, emotion=emotion)
-        kind = "real" if real else "generated"
-        self.append_rows(f"{kind}_features", features)
-        self.append_rows(f"{kind}_emotion", emotion)
-
-    def compute(self) -> dict[str, Tensor]:
-        """Return the scores (see the class)."""
-        real, generated = self.rows("real_features"), self.rows("generated_features")
-        real_emotion, emotion = self.rows("real_emotion"), self.rows("generated_emotion")
-        scores = neighbour_scores(real, generated, self.k)._asdict()
-        by_emotion = [
-            neighbour_scores(real[real_emotion == index], generated[emotion == index], self.k)
-            for index in range(N_EMOTIONS)
-        ]
-        for name, values in zip(
-            NeighbourScores._fields, zip(*by_emotion, strict=True), strict=True
-        ):
-            scores[f"{name}_per_emotion"] = torch.stack(values)  # [8]
-        return scores
+    def compare(self, real: Tensor, generated: Tensor) -> dict[str, Tensor]:
+        """Return the scores of generated images ``[G, F]`` beside real ones ``[R, F]``."""
+        return neighbour_scores(real, generated, self.k)._asdict()

@@ -21,9 +21,6 @@ class EmotionAccuracy(SumMetric):
     - ``emo_a_8``, ``emo_a_2``: scalars over all images.
     - ``emo_a_8_per_emotion``, ``emo_a_2_per_emotion``: ``[8]``, by the intended emotion.
 
-    Args:
-        kwargs: Arguments of ``torchmetrics.Metric``.
-
     Example:
         >>> metric = EmotionAccuracy()
         >>> predicted, intended = torch.eye(8)[[0, 1]], torch.tensor([0, 4])
@@ -41,11 +38,7 @@ class EmotionAccuracy(SumMetric):
         self.add_sums("count", "correct", "correct_polarity")
 
     def update(self, logits: Tensor, emotion: Tensor) -> None:
-        """Add a batch.
-
-        Args:
-            logits: Logits or probabilities of the classifier, ``[B, 8]``.
-            emotion: The emotion each image was generated for, ``[B]`` long.
+        """Add a classifier's logits or probabilities ``[B, 8]`` for the intended emotions ``[B]``.
 
         Raises:
             ValueError: If the shapes do not fit.

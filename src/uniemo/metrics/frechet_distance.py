@@ -32,7 +32,6 @@ class FrechetDistance(FrechetInceptionDistance):
     Args:
         num_features: Width F of the features.
         feature_name: Network and resizing of the features, for warnings and reports.
-        kwargs: Arguments of ``torchmetrics.Metric``.
     """
 
     def __init__(self, num_features: int, feature_name: str, **kwargs: Any) -> None:
@@ -47,11 +46,7 @@ class FrechetDistance(FrechetInceptionDistance):
         self._warned = False
 
     def update(self, features: Tensor, real: bool) -> None:
-        """Add a batch.
-
-        Args:
-            features: ``[B, F]`` float.
-            real: Whether the images are real; else they are generated.
+        """Add features ``[B, F]`` of real or of generated images.
 
         Raises:
             ValueError: If the features have another width.

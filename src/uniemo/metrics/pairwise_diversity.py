@@ -24,7 +24,6 @@ class PairwiseDiversity(SumMetric):
 
     Args:
         num_features: Width F of the features.
-        kwargs: Arguments of ``torchmetrics.Metric``.
     """
 
     count: Tensor
@@ -38,11 +37,7 @@ class PairwiseDiversity(SumMetric):
         self.add_sums("features_sum", shape=(N_EMOTIONS, num_features))
 
     def update(self, features: Tensor, emotion: Tensor) -> None:
-        """Add a batch.
-
-        Args:
-            features: ``[B, F]`` float.
-            emotion: ``[B]`` long.
+        """Add features ``[B, F]`` of emotions ``[B]`` long.
 
         Raises:
             ValueError: If the shapes do not fit.

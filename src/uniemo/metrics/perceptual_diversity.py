@@ -20,15 +20,11 @@ from uniemo.metrics.pairwise_diversity import PairwiseDiversity
 
 
 def perceptual_embedding(layers: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
-    """Return one vector x per image such that ||x - x'||^2 is the perceptual distance.
+    """Return one vector x per image such that ||x - x'||^2 is the perceptual distance: ``[B, F]``.
 
     Args:
         layers: L feature maps ``[B, c_l, h_l, w_l]``.
-        weights: L channel weights ``[c_l]``, 0 or more; ones give the distance without learned
-            weights.
-
-    Returns:
-        ``[B, F]``.
+        weights: L channel weights ``[c_l]``, 0 or more; ones: the distance without learned weights.
 
     Raises:
         ValueError: If a weight is negative, or if the numbers of layers and weights differ.
@@ -66,14 +62,7 @@ class LPIPSEmbedding(nn.Module):
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor:
-        """Embed images.
-
-        Args:
-            image: ``[B, 3, H, W]`` in [-1, 1].
-
-        Returns:
-            ``[B, F]``, where F grows with H W.
-        """
+        """Embed images ``[B, 3, H, W]`` in [-1, 1]: ``[B, F]``, where F grows with H W."""
         layers = self.lpips.net(self.lpips.scaling_layer(image))
         weights = [lin.model[-1].weight[0, :, 0, 0] for lin in self.lpips.lins]
         return perceptual_embedding(layers, weights)
@@ -92,7 +81,6 @@ class PerceptualDiversity(PairwiseDiversity):
 
     Args:
         num_features: Width F of the embedding, for one size of image.
-        kwargs: Arguments of ``torchmetrics.Metric``.
     """
 
     def compute(self) -> dict[str, Tensor]:

@@ -12,12 +12,9 @@ from uniemo.metrics.accumulation import SumMetric, check_rows
 
 
 def attention_peak(attention: Tensor) -> Tensor:
-    """Return the position of each attention map's maximum after resizing to the image.
+    """Return where attention maps ``[B, gh, gw]``, resized to the image, have their maximum.
 
     Bilinear resizing has its maximum at the centre of the highest cell, at any resolution.
-
-    Args:
-        attention: ``[B, gh, gw]``.
 
     Returns:
         ``[B, 2]``: x and y relative to the image's width and height, in (0, 1).
@@ -36,9 +33,6 @@ class PointingGame(SumMetric):
 
     ``compute`` returns a dict of float64 in [0, 1], NaN without maps: ``pointing`` and
     ``pointing_chance``.
-
-    Args:
-        kwargs: Arguments of ``torchmetrics.Metric``.
 
     Example:
         >>> metric = PointingGame()

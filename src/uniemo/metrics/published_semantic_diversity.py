@@ -62,11 +62,7 @@ class PublishedSemanticDiversity(GatheringMetric):
         num_features: Width F of the features.
         n_pairs: P.
         seed: Seed of the pairs.
-        kwargs: Arguments of ``torchmetrics.Metric``.
     """
-
-    higher_is_better = True
-    is_differentiable = False
 
     def __init__(self, num_features: int, n_pairs: int = 10, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -78,12 +74,9 @@ class PublishedSemanticDiversity(GatheringMetric):
         self.add_rows("index", dtype=torch.long)
 
     def update(self, features: Tensor, emotion: Tensor, index: Tensor) -> None:
-        """Add a batch.
+        """Add features ``[B, F]`` of images ``index`` of emotions, ``[B]`` long each.
 
-        Args:
-            features: ``[B, F]`` float.
-            emotion: ``[B]`` long.
-            index: ``[B]`` long, numbers of the images, which sort the list within an emotion.
+        The indices sort the list within an emotion.
 
         Raises:
             ValueError: If the shapes do not fit.

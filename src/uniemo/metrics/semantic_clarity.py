@@ -12,14 +12,11 @@ from uniemo.metrics.accumulation import SumMetric, check_rows, sum_per_emotion
 
 
 def image_clarity(object_probabilities: Tensor, scene_probabilities: Tensor) -> Tensor:
-    """Return each image's clarity: the larger of its top object and top scene probability.
+    """Return each image's clarity: the larger of its top object and top scene probability, ``[B]``.
 
     Args:
         object_probabilities: ``[B, K_o]`` in [0, 1], rows sum to 1.
         scene_probabilities: ``[B, K_s]`` in [0, 1], rows sum to 1.
-
-    Returns:
-        ``[B]`` in [0, 1].
 
     Raises:
         ValueError: If the numbers of rows differ, or values are not probabilities.
@@ -42,9 +39,6 @@ class SemanticClarity(SumMetric):
 
     ``compute`` returns a dict of float64, each in [0, 1], NaN where there is no image: ``sem_c``,
     over all images, and ``sem_c_per_emotion`` ``[8]``.
-
-    Args:
-        kwargs: Arguments of ``torchmetrics.Metric``.
     """
 
     count: Tensor
@@ -57,12 +51,7 @@ class SemanticClarity(SumMetric):
     def update(
         self, object_probabilities: Tensor, scene_probabilities: Tensor, emotion: Tensor
     ) -> None:
-        """Add a batch.
-
-        Args:
-            object_probabilities: ``[B, K_o]`` in [0, 1].
-            scene_probabilities: ``[B, K_s]`` in [0, 1].
-            emotion: ``[B]`` long.
+        """Add probabilities ``[B, K_o]`` and ``[B, K_s]`` for images of emotions ``[B]`` long.
 
         Raises:
             ValueError: If the numbers of rows differ, or values are not probabilities.

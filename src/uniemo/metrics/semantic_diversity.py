@@ -18,7 +18,6 @@ class SemanticDiversity(PairwiseDiversity):
 
     Args:
         num_features: Width F of the features.
-        kwargs: Arguments of ``torchmetrics.Metric``.
     """
 
     def compute(self) -> dict[str, Tensor]:
