@@ -73,7 +73,7 @@ def evaluate_checkpoint(
     clip = frozen_clip(module.settings.clip, device)
     result, cache = None, FeatureCache(data, experiment.cache, device)
     if generator.head is not None:
-        also = dict.fromkeys(("train", "val", "test"), [clip])
+        also = {split: [clip] for split in ("train", "val", "test")}
         evaluator = Evaluator(experiment, data, generator.head, also)
         batches = images_from_model(
             generator, config.n_images, config.batch_size, experiment.sampling

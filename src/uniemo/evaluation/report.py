@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jinja2
 import pyarrow.parquet as parquet
-from markupsafe import Markup
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
@@ -76,70 +75,27 @@ class EvaluationReport:
     def html(self) -> str:
         """Return the page."""
         environment = jinja2.Environment(
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=jinja2.StrictUndefined,
+            autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
         )
-        environment.filters |= {"percent": percent, "number": number}
+        environment.filters |= {"percent": percent, "number": number, "data_uri": data_uri}
         source = files(__package__).joinpath("report.html.j2").read_text("utf-8")
         return environment.from_string(source).render(
-            metrics=self.metrics,
+            vars(self),
             understanding=self.metrics.get("understanding"),
             generation=self.metrics.get("generation"),
             queries=self.metrics.get("queries"),
-            dataset=self.dataset,
-            other_data=self.other_data,
             emotions=EMOTIONS,
             published=PUBLISHED,
-            gallery=self._gallery(),
-            copy_threshold=self.copy_threshold,
-            attention=[self._attention(example) for example in self.attention_examples],
-            filtered=[(data_uri(f.image), f.emotion, f.reason) for f in self.filter_examples],
-            curves={
-                phase: [(quantity, Markup(curve_svg(s, quantity))) for quantity, s in c.items()]
-                for phase, c in self.curves.items()
-                if c
-            },
+            attention_overlay=attention_overlay,
+            curve_svg=curve_svg,
         )
-
-    def _gallery(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the generated images by emotion."""
-        gallery: dict[str, list[dict[str, Any]]] = {}
-        for example in self.generated_examples:
-            gallery.setdefault(EMOTIONS[example.emotion], []).append(
-                {
-                    "image": data_uri(example.image),
-                    "nearest": data_uri(self.nearest[example.nearest]),
-                    "predicted": EMOTIONS[example.predicted],
-                    "right": example.predicted == example.emotion,
-                    "similarity": example.similarity,
-                    "suspect": example.similarity > self.copy_threshold,
-                }
-            )
-        return gallery
-
-    def _attention(self, example: AttentionExample) -> dict[str, Any]:
-        """Return a real image, and overlays for the sets of queries that the model has."""
-        maps = {"scene": example.scene, "object": example.object}
-        return {
-            "image": data_uri(example.image),
-            "overlays": {
-                name: data_uri(attention_overlay(example.image, m, example.box))
-                for name, m in maps.items()
-                if m.isfinite().all()
-            },
-            "emotion": EMOTIONS[example.emotion],
-            "predicted": EMOTIONS[example.predicted],
-        }
 
 
 def read_filter_examples(folder: Path) -> list[FilterExample]:
     """Read examples of kept and refused images of the generate phase; none if it did not run.
 
-    Args:
-        folder: The phase's folder. Its ``manifest.parquet`` has the columns ``image`` (a path in
-            the folder), ``target`` (an emotion's index) and ``reason`` ("kept", or another).
+    The folder's ``manifest.parquet`` has the columns ``image`` (a path in the folder), ``target``
+    (an emotion's index) and ``reason`` ("kept", or another).
     """
     path = folder / "manifest.parquet"
     if not path.is_file():

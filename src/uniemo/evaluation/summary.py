@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console, Group
+from rich.columns import Columns
+from rich.console import Console
 from rich.table import Table
 
 ENOUGH_IMAGES = 2048  # from here on the bias of a Frechet distance is small
-SIDE_BY_SIDE = 128  # columns
 
 
 class Row(NamedTuple):
@@ -70,12 +70,9 @@ def number(value: float | None) -> str:
 
 
 def print_summary(metrics: dict[str, Any], console: Console, folder: Path) -> None:
-    """Print the metrics with their intervals, and where they were written.
+    """Print the content of ``metrics.json``, and that the folder holds it and the report.
 
-    Args:
-        metrics: The content of ``metrics.json``.
-        console: Where to print; two groups stand side by side where it is wide enough.
-        folder: The folder of ``metrics.json`` and ``report.html``.
+    Groups stand side by side where the console is wide enough.
     """
     generation = metrics.get("generation") or {}
     facts = [metrics["experiment"], f"protocol {metrics['protocol']}"]
@@ -88,17 +85,8 @@ def print_summary(metrics: dict[str, Any], console: Console, folder: Path) -> No
     console.print(f"Evaluation of {metrics['checkpoint']}", style="bold", **plain)
     console.print(" · ".join(facts), style="dim", **plain)
 
-    tables = {
-        name: _table(name, metrics[name.lower()]) for name in GROUPS if name.lower() in metrics
-    }
-    tables = {name: table for name, table in tables.items() if table.rows}
-    if console.width >= SIDE_BY_SIDE and len(tables) > 1:
-        right = tables.pop("Generation", Table.grid())
-        columns = Table.grid(padding=(0, 4, 0, 0))
-        columns.add_row(Group(*tables.values()), right)
-        console.print(columns)
-    else:
-        console.print(*tables.values(), sep="")
+    tables = [_table(name, metrics.get(name.lower(), {})) for name in GROUPS]
+    console.print(Columns([table for table in tables if table.rows], padding=(0, 4)))
 
     notes = Table.grid(padding=(0, 3, 0, 0))
     for key, label in SOURCES.items():
