@@ -25,14 +25,9 @@ from uniemo.utils.allocator import configure_memory
 def synthetic_pool(
     n_candidates: int, n_real: int, width: int, n_emotions: int = 8, n_modes: int = 40
 ) -> tuple[Candidates, Reference]:
-    """Return a clustered pool: 2 % are copies of real images, about 10 % have the wrong emotion.
+    """Return a clustered pool of ``n_modes`` per emotion and features of ``width`` E.
 
-    Args:
-        n_candidates: Generated images.
-        n_real: Real images.
-        width: E.
-        n_emotions: Emotions.
-        n_modes: Modes per emotion.
+    2 % are copies of real images, about 10 % have the wrong emotion.
     """
     generator = torch.Generator().manual_seed(0)
     # As in embeddings, the spectrum falls: direction i has the standard deviation 1 / sqrt(i).
@@ -61,12 +56,6 @@ def synthetic_pool(
     return candidates, Reference(real, real_mode // n_modes)
 
 
-def peak_memory_gib() -> float:
-    """Return the peak resident set size of this process in GiB."""
-    unit_bytes = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes / 2**30
-
-
 def benchmark(candidates: int = 100_000, real: int = 94_000, width: int = 768) -> None:
     """Filter a synthetic pool and print time and peak memory.
 
@@ -83,13 +72,15 @@ def benchmark(candidates: int = 100_000, real: int = 94_000, width: int = 768) -
     scored = time.perf_counter()
     selection = select(pool, reference, config, scores)
     ended, cpu_ended = time.perf_counter(), time.process_time()
+    unit_bytes = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes / 2**30  # GiB
 
     print(f"{candidates} candidates, {real} real, {width} features,", end=" ")
     print(f"{pool.n_emotions} emotions, {torch.get_num_threads()} threads")
     print(f"score   {scored - started:6.1f} s")
     print(f"select  {ended - scored:6.1f} s")
     print(f"total   {ended - started:6.1f} s, {cpu_ended - cpu_started:.1f} s of CPU time")
-    print(f"memory  {peak_memory_gib():6.2f} GiB at the peak, including inputs and libraries")
+    print(f"memory  {peak:6.2f} GiB at the peak, including inputs and libraries")
     for name, count in Counter(selection.reason_names()).most_common():
         print(f"{count:7d} {name}")
 

@@ -13,7 +13,7 @@ from uniemo.filtering.similarity import row_blocks
 
 
 def content_order(columns: list[Tensor], seed: int = 0) -> Tensor:
-    """Return the rows sorted by a 64-bit hash of their content.
+    """Return the rows, [N] long, sorted by a 64-bit hash of their content.
 
     The hash is multilinear: sum_i a_i w_i mod 2^64 over the 32-bit words w of a row, with random
     a_i drawn from ``seed``.
@@ -21,9 +21,6 @@ def content_order(columns: list[Tensor], seed: int = 0) -> Tensor:
     Args:
         columns: Tensors [N] or [N, .], float or integer, that together form the rows.
         seed: Seed of the hash; each seed gives another pseudo-random order.
-
-    Returns:
-        [N] long, a permutation.
     """
     words = [_words(column) for column in columns]
     width = sum(word.shape[1] for word in words)

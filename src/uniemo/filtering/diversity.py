@@ -41,15 +41,9 @@ _SMALLEST_RADIUS = 1e-3
 
 
 def cover_kernel(images: Tensor, real: Tensor, radii: Tensor) -> Tensor:
-    """Return how well every image covers every real image.
+    """Return how well every image [n, E] covers every real one [M, E]: K [n, M] in [0, 1].
 
-    Args:
-        images: [n, E], unit features.
-        real: [M, E], unit features.
-        radii: [M], from :func:`uniemo.filtering.realism.ball_radii`.
-
-    Returns:
-        K [n, M] in [0, 1].
+    Both are unit features; ``radii`` [M] come from :func:`uniemo.filtering.realism.ball_radii`.
     """
     kernel = images.new_empty(len(images), len(real))
     inverse = radii.clamp_min(_SMALLEST_RADIUS).square().reciprocal()  # [M]
@@ -95,13 +89,7 @@ def select_diverse(
 
 
 def objective(kernel: Tensor, rows: Tensor, utility: Tensor) -> float:
-    """Return the objective F of some images.
-
-    Args:
-        kernel: [n, M], from :func:`cover_kernel`.
-        rows: Rows of the images [kept] long.
-        utility: [n], u >= 0.
-    """
+    """Return the objective F of the images in some rows [kept] long of ``kernel`` [n, M]."""
     covered = kernel.new_zeros(kernel.shape[1])  # [M]
     for block in row_blocks(len(rows)):
         torch.maximum(covered, kernel[rows[block]].amax(dim=0), out=covered)

@@ -20,7 +20,7 @@ _IDENTICAL = 0.9999  # an identical image is a copy even if the real data contai
 def calibrate_duplicate_threshold(
     real: Tensor, quantile: float = 0.99, *, max_queries: int = 2048
 ) -> float:
-    """Return a quantile of the similarity of real images to their nearest other real image.
+    """Return a quantile, at most 0.9999, of real images' cosine to their nearest other real image.
 
     With this threshold a new real image would count as a copy with probability 1 - quantile, and a
     generated image counts as one if it is closer to a real image than real images are to each other
@@ -33,9 +33,6 @@ def calibrate_duplicate_threshold(
         max_queries: Number of real images, evenly spaced, whose nearest neighbour among all M is
             searched.
 
-    Returns:
-        A cosine similarity, at most 0.9999.
-
     Raises:
         ValueError: If there are fewer than two real images.
     """
@@ -47,20 +44,14 @@ def calibrate_duplicate_threshold(
 
 
 def near_copies(images: Tensor, others: Tensor, threshold: float) -> Tensor:
-    """Return which images have a similarity above ``threshold`` with any of ``others``.
+    """Return which images [N, E] have a cosine above ``threshold`` with any of ``others`` [M, E].
+
+    All are unit features. The result, [N] bool, is all False if there are no others.
 
     The result is exact, although most pairs are compared in 64 dimensions only: with a(x) the part
     of x in the leading principal directions of ``others`` and r(x) the rest, Cauchy-Schwarz gives
     cos(x, y) <= a(x) a(y) + |r(x)| |r(y)|. Only images for which this bound exceeds the threshold
     are compared in full.
-
-    Args:
-        images: [N, E], unit features.
-        others: [M, E], unit features.
-        threshold: Cosine similarity.
-
-    Returns:
-        [N] bool; all False if there are no others.
     """
     if images.shape[1] <= 2 * _SCREEN_WIDTH:
         return largest_products(images, others) > threshold
@@ -83,14 +74,9 @@ def _screen(images: Tensor, others: Tensor, threshold: float) -> Tensor:
 
 
 def copy_graph(images: Tensor, threshold: float) -> Tensor:
-    """Return which pairs of images are near copies.
+    """Return which pairs of images [N, E], unit features, have a cosine above ``threshold``.
 
-    Args:
-        images: [N, E], unit features.
-        threshold: Cosine similarity.
-
-    Returns:
-        [N, N] bool, symmetric, with True on the diagonal.
+    The result is [N, N] bool, symmetric, with True on the diagonal.
     """
     graph = torch.zeros(len(images), len(images), dtype=torch.bool, device=images.device)
     for rows in row_blocks(len(images)):  # the upper triangle

@@ -66,9 +66,6 @@ def fidelity_scores(logits: Tensor, target: Tensor, temperature: float = 1.0) ->
         logits: [N, C], the verifier's logits.
         target: [N] long in [0, C), the emotion each image was generated for.
         temperature: T > 0, from :func:`calibrate_temperature`.
-
-    Returns:
-        Confidence and agreement of each image.
     """
     chosen = logits.gather(1, target[:, None]).squeeze(1)  # [N]
     probability = functional.softmax(logits.float() / temperature, dim=1)  # [N, C]

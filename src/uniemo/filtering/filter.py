@@ -155,7 +155,11 @@ class Candidates:
                 )
         _require_finite("candidates' features", self.features)
         _require_finite("candidates' logits", self.logits)
-        _require_labels("candidates' target", self.target, self.n_emotions)
+        if ((self.target < 0) | (self.target >= self.n_emotions)).any():
+            raise ValueError(
+                f"candidates' target must lie in [0, {self.n_emotions}), one per column of"
+                " the logits"
+            )
 
     def __len__(self) -> int:
         return len(self.target)
@@ -238,10 +242,7 @@ class Selection(NamedTuple):
 def score(candidates: Candidates, reference: Reference, config: FilterConfig) -> Scores:
     """Measure every candidate for steps 1 to 3, for :func:`select` and the baselines.
 
-    Args:
-        candidates: N generated images.
-        reference: M real images.
-        config: Its ``neighbours`` and ``duplicate_`` fields are used.
+    Of ``config``, the fields ``neighbours`` and ``duplicate_`` are used.
 
     Raises:
         UserError: If an emotion of the candidates has fewer than two real images.
@@ -290,14 +291,7 @@ def select(
     Working memory, besides copies of the features: 4 n M' + 2 n^2 bytes for n eligible and M' real
     images of the largest emotion.
 
-    Args:
-        candidates: N generated images.
-        reference: M real images.
-        config: Thresholds and budget.
-        scores: :func:`score` of the same arguments, to avoid measuring again.
-
-    Returns:
-        The kept images, reason and scores of every image, and each emotion's shortfall.
+    With ``scores``, :func:`score` of the same arguments, nothing is measured again.
 
     Raises:
         UserError: If an emotion of the candidates has fewer than two real images.
@@ -400,8 +394,3 @@ def _select_emotion(
 def _require_finite(name: str, values: Tensor) -> None:
     if not values.isfinite().all():
         raise ValueError(f"{name} hold NaN or infinite values; remove those images")
-
-
-def _require_labels(name: str, labels: Tensor, n_labels: int) -> None:
-    if ((labels < 0) | (labels >= n_labels)).any():
-        raise ValueError(f"{name} must lie in [0, {n_labels}), one per column of the logits")

@@ -24,7 +24,7 @@ _SMALLEST_SQUARE = 1e-6
 
 
 def ball_radii(real: Tensor, k: int = 5) -> Tensor:
-    """Return the distance of every real image to its ``k``-th nearest other real image.
+    """Return the distance of every real image to its ``k``-th nearest other one: [M] in [0, 2].
 
     In float32 from cosine similarities, for speed; the metric
     :class:`uniemo.metrics.DensityCoverage` computes the same for any features in float64.
@@ -32,9 +32,6 @@ def ball_radii(real: Tensor, k: int = 5) -> Tensor:
     Args:
         real: [M, E], unit features of the real images of one emotion.
         k: Which neighbour, at least 1; with fewer than k others, the farthest.
-
-    Returns:
-        [M] float32 in [0, 2].
 
     Raises:
         ValueError: If there are fewer than two real images.
@@ -59,9 +56,6 @@ def realism_scores(images: Tensor, real: Tensor, radii: Tensor) -> Realism:
         images: [N, E], unit features.
         real: [M, E], unit features of the real images of the same emotion.
         radii: [M], from :func:`ball_radii`.
-
-    Returns:
-        Realism scores and cosine similarities.
     """
     ratio = images.new_zeros(len(images))  # of squares
     nearest = images.new_full((len(images),), -torch.inf)

@@ -26,14 +26,9 @@ def row_blocks(n_rows: int, block_rows: int = BLOCK_ROWS) -> Iterator[slice]:
 
 
 def largest_products(queries: Tensor, keys: Tensor) -> Tensor:
-    """Return the largest inner product of every query with any key.
+    """Return the largest inner product of queries [N, E] with any key [M, E]: [N].
 
-    Args:
-        queries: [N, E].
-        keys: [M, E].
-
-    Returns:
-        [N]; -inf if there are no keys.
+    It is -inf if there are no keys.
     """
     largest = queries.new_full((len(queries),), -torch.inf)
     for rows in row_blocks(len(queries)):
@@ -44,15 +39,10 @@ def largest_products(queries: Tensor, keys: Tensor) -> Tensor:
 
 
 def neighbour_cosine(queries: Tensor, keys: Tensor, k: int) -> Tensor:
-    """Return the cosine similarity of every query to its ``k``-th nearest key.
+    """Return the cosine similarity of queries [N, E] to their ``k``-th nearest key: [N] in [-1, 1].
 
-    Args:
-        queries: [N, E], unit features.
-        keys: [M, E], unit features; a query among them is its own first neighbour.
-        k: In [1, M].
-
-    Returns:
-        [N] in [-1, 1].
+    Queries and keys [M, E] are unit features; a query among the keys is its own first neighbour; k
+    lies in [1, M].
     """
     block_rows = max(1, _WHOLE_ROWS // len(keys))
     blocks = row_blocks(len(queries), block_rows)
