@@ -146,12 +146,7 @@ def _header(
     experiment: Experiment, source: str, seed: int | None, protocol: Protocol
 ) -> dict[str, Any]:
     """Return the first keys of ``metrics.json``."""
-    return {
-        "experiment": experiment.name,
-        "checkpoint": source,
-        "seed": seed,
-        "protocol": protocol,
-    }
+    return {"experiment": experiment.name, "checkpoint": source, "seed": seed, "protocol": protocol}
 
 
 def _dataset(data: Any) -> tuple[str, bool]:

@@ -162,12 +162,7 @@ def linear_probe_accuracy(clip: FeatureRequest, cache: FeatureCache) -> float:
 
 
 def _examples(
-    module: UniEmo,
-    batch: Batch,
-    maps: dict[str, Tensor],
-    box: Tensor,
-    predicted: Tensor,
-    n: int,
+    module: UniEmo, batch: Batch, maps: dict[str, Tensor], box: Tensor, predicted: Tensor, n: int
 ) -> list[AttentionExample]:
     """Return the first ``n`` images of a batch, or all it has."""
     _, mean, std = module.clip_view

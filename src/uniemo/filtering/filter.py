@@ -281,10 +281,7 @@ def score(candidates: Candidates, reference: Reference, config: FilterConfig) ->
 
 
 def select(
-    candidates: Candidates,
-    reference: Reference,
-    config: FilterConfig,
-    scores: Scores | None = None,
+    candidates: Candidates, reference: Reference, config: FilterConfig, scores: Scores | None = None
 ) -> Selection:
     """Filter the candidates (steps 1 to 4 of the module).
 

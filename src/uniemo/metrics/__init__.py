@@ -14,10 +14,7 @@ from uniemo.metrics.perceptual_diversity import (
     perceptual_embedding,
 )
 from uniemo.metrics.pointing_game import PointingGame
-from uniemo.metrics.published_semantic_diversity import (
-    PublishedSemanticDiversity,
-    published_pairs,
-)
+from uniemo.metrics.published_semantic_diversity import PublishedSemanticDiversity, published_pairs
 from uniemo.metrics.semantic_clarity import SemanticClarity, image_clarity
 from uniemo.metrics.semantic_diversity import SemanticDiversity
 

@@ -73,7 +73,4 @@ class PointingGame(SumMetric):
 
     def compute(self) -> dict[str, Tensor]:
         """Return the rates (see the class)."""
-        return {
-            "pointing": self.hits / self.count,
-            "pointing_chance": self.area_sum / self.count,
-        }
+        return {"pointing": self.hits / self.count, "pointing_chance": self.area_sum / self.count}

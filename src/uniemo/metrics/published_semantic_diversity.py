@@ -13,12 +13,7 @@ import torch
 from torch import Tensor
 
 from uniemo.emotions import N_EMOTIONS
-from uniemo.metrics.accumulation import (
-    GatheringMetric,
-    check_rows,
-    check_width,
-    mean_over_emotions,
-)
+from uniemo.metrics.accumulation import GatheringMetric, check_rows, check_width, mean_over_emotions
 
 
 def published_pairs(counts: Tensor, n_pairs: int = 10, seed: int = 0) -> Tensor:
