@@ -6,7 +6,6 @@ a fingerprint of everything it was read from. Images are not copied: the table h
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,6 +19,7 @@ from datasets.arrow_writer import ArrowWriter
 from uniemo.emotions import EMOTIONS
 from uniemo.errors import UserError
 from uniemo.utils.emoset_files import SPLITS, SplitRow, read_annotation, read_names, read_split
+from uniemo.utils.files import atomic_path
 
 FEATURES: Final = datasets.Features(
     {
@@ -92,15 +92,14 @@ class EmoSetLayout:
         rows = read_split(self.root, split)
         arrow = cache_dir / f"{split}-{self._fingerprint(rows)}.arrow"
         if not arrow.is_file():
-            cache_dir.mkdir(parents=True, exist_ok=True)
             with ThreadPoolExecutor(_READERS) as readers:
                 examples = list(readers.map(partial(self._example, split), rows))
-            with tempfile.TemporaryDirectory(dir=cache_dir, prefix=f".{split}-") as folder:
-                written = Path(folder) / arrow.name
-                with ArrowWriter(features=FEATURES, path=str(written)) as writer:
-                    writer.write_batch({name: [row[name] for row in examples] for name in FEATURES})
-                    writer.finalize()
-                written.replace(arrow)
+            with (
+                atomic_path(arrow) as part,
+                ArrowWriter(features=FEATURES, path=str(part)) as writer,
+            ):
+                writer.write_batch({name: [row[name] for row in examples] for name in FEATURES})
+                writer.finalize()
         return datasets.Dataset.from_file(str(arrow))
 
     def _fingerprint(self, rows: list[SplitRow]) -> str:

@@ -51,7 +51,10 @@ class Passage(NamedTuple):
         return u + (far_u - u) * share, v + (far_v - v) * share
 
     def strip(self, first: Point, second: Point, d0: float, d1: float) -> list[Point]:
-        """Return the corners of the strip between two points, from depth d0 to d1."""
+        """Return the corners of the strip between two points, from depth d0 to d1.
+
+        Pillow fills some polygons otherwise when their corners come in another order.
+        """
         return [
             self.at(*first, d0),
             self.at(*second, d0),

@@ -69,7 +69,9 @@ def write_emoscenes(
         raise UserError(f"{root} holds something other than EmoScenes; choose another folder")
 
     root.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{root.name}-", dir=root.parent) as scratch:
+    with tempfile.TemporaryDirectory(
+        prefix=f".{root.name}-", dir=root.parent, ignore_cleanup_errors=True
+    ) as scratch:
         fresh = Path(scratch, "fresh")
         _write_images(fresh, card, processes or os.cpu_count() or 1)
         write_info(fresh, _attributes(), compact=True)
