@@ -124,27 +124,23 @@ class EmoSetLayout:
                 f"image {image} of {split}.json is missing; copy it there or remove its row"
             )
         annotation = read_annotation(self.root, split, row)
+        scene = [] if annotation.scene is None else [annotation.scene]
         return {
             "image": str(self._absolute_root / row.image),
             "image_id": row.image_id,
             "emotion": EMOTIONS.index(row.emotion),
-            "scene": -1
-            if annotation.scene is None
-            else _index(annotation.scene, self._scene_index, "scene", path),
-            "objects": [
-                _index(name, self._object_index, "object", path)
-                for name in dict.fromkeys(annotation.objects)
-            ]
-            if self._object_index
-            else [],
+            "scene": next(iter(_indices(scene, self._scene_index, "scene", path)), -1),
+            "objects": _indices(annotation.objects, self._object_index, "object", path),
             "brightness": annotation.brightness,
             "colorfulness": annotation.colorfulness,
         }
 
 
-def _index(name: Any, indices: Mapping[str, int], attribute: str, path: Path) -> int:
-    if not indices:
-        return -1
-    if not isinstance(name, str) or name not in indices:
-        raise UserError(f"{path}: {attribute} {name!r} is not in info.json; correct one of the two")
-    return indices[name]
+def _indices(names: Any, indices: Mapping[str, int], attribute: str, path: Path) -> list[int]:
+    """Look up names, each once; none where the attribute has no names."""
+    for name in names if indices else ():
+        if not isinstance(name, str) or name not in indices:
+            raise UserError(
+                f"{path}: {attribute} {name!r} is not in info.json; correct one of the two"
+            )
+    return [indices[name] for name in dict.fromkeys(names)] if indices else []
