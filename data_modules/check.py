@@ -41,7 +41,9 @@ def check(root: str, cache_dir: str | None = None) -> str:
                     f"image {name} of {source.root} is in {split_of[name]} and in {split}; "
                     "remove one of its rows"
                 )
-        _decode_all(table)
+        images = table.select_columns(["image", "image_id"])
+        with ThreadPoolExecutor(os.cpu_count()) as readers:
+            list(readers.map(partial(_decode, images), range(len(images))))
         labels = read_annotations(table, len(source.object_names))
         counts = labels.emotion.bincount(minlength=N_EMOTIONS).tolist()
         shares = [(labels.scene >= 0).float().mean(), labels.objects.any(dim=1).float().mean()]
@@ -50,15 +52,8 @@ def check(root: str, cache_dir: str | None = None) -> str:
     return "\n".join(lines)
 
 
-def _decode_all(table: datasets.Dataset) -> None:
-    """Decode every image, as small as its decoder can: that still reads the whole file."""
-    images = table.select_columns(["image", "image_id"])
-    with ThreadPoolExecutor(os.cpu_count()) as readers:
-        for _ in readers.map(partial(_decode, images), range(len(images))):
-            pass
-
-
 def _decode(images: datasets.Dataset, index: int) -> None:
+    """Decode an image, as small as its decoder can: that still reads the whole file."""
     row = images[index]
     with open_image(row["image"], row["image_id"]) as image:
         try:

@@ -3,7 +3,6 @@
 Legend: B images of a batch, c, h latent channels and side, N rows of a table, O object names.
 """
 
-from collections.abc import Callable
 from typing import Any, cast
 
 import datasets
@@ -25,32 +24,35 @@ class EmotionImages(Dataset[dict[str, Any]]):
 
     Args:
         table: Rows with the columns ``data_modules.layout.FEATURES``.
-        transform: Epoch -> what makes the views of its images.
+        transform: Makes the views of the images.
         n_objects: Length O of the multi-hot object vectors.
         seed: With the epoch and the row, all that the flip and the crop of an image depend on;
             None for neither flip nor crop.
         n_real: Rows from here on are generated images; None if there are none.
+        crop_transform: Makes the views of the first epochs in place of ``transform``.
+        crop_epochs: How many epochs those are.
         latents: Adds ``latent`` to the samples of later epochs; None for no latents.
-        latents_from: First epoch whose samples have a latent.
     """
 
     def __init__(
         self,
         table: datasets.Dataset,
-        transform: Callable[[int], ViewTransform],
+        transform: ViewTransform,
         n_objects: int,
         seed: int | None = None,
         n_real: int | None = None,
+        crop_transform: ViewTransform | None = None,
+        crop_epochs: int = 0,
         latents: LatentLookup | None = None,
-        latents_from: int = 0,
     ) -> None:
         self.table = table
         self.transform = transform
         self.n_objects = n_objects
         self.seed = seed
         self.n_real = len(table) if n_real is None else n_real
+        self.crop_transform = crop_transform or transform
+        self.crop_epochs = crop_epochs
         self.latents = latents
-        self.latents_from = latents_from
 
     def __len__(self) -> int:
         return len(self.table)
@@ -67,7 +69,7 @@ class EmotionImages(Dataset[dict[str, Any]]):
         """
         rows = [key if isinstance(key, EpochRow) else EpochRow(key, 0) for key in keys]
         samples = [self[row] for row in rows]
-        if self.latents is not None and rows[0].epoch >= self.latents_from:
+        if self.latents is not None and rows[0].epoch >= self.crop_epochs:
             index, flipped = (
                 torch.tensor([sample[key] for sample in samples]) for key in ("index", "flipped")
             )
@@ -79,9 +81,6 @@ class EmotionImages(Dataset[dict[str, Any]]):
     def __getitem__(self, key: EpochRow) -> dict[str, Any]:
         """Return one sample: the entries of ``uniemo.batch.Batch`` without the first dimension.
 
-        Args:
-            key: Row and epoch.
-
         Raises:
             UserError: If the image cannot be read.
         """
@@ -90,9 +89,10 @@ class EmotionImages(Dataset[dict[str, Any]]):
         generator = None
         if self.seed is not None:
             generator = np.random.default_rng([Stream.AUGMENTATION, self.seed, epoch, index])
+        transform = self.crop_transform if epoch < self.crop_epochs else self.transform
         with open_image(row["image"], row["image_id"]) as image:
             try:
-                clip, diffusion, flipped = self.transform(epoch)(image, generator)
+                clip, diffusion, flipped = transform(image, generator)
             except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
                 raise unreadable(row["image"]["path"] or row["image_id"], error) from None
         objects = torch.zeros(self.n_objects, dtype=torch.bool)  # [O]
@@ -124,10 +124,11 @@ def read_annotations(table: datasets.Dataset, n_objects: int) -> Annotations:
     columns = table.select_columns(["emotion", "scene", "objects"]).with_format("arrow")[:]
     lists = columns["objects"].combine_chunks()
     objects = torch.zeros(len(table), n_objects, dtype=torch.bool)  # [N, O]
-    row, name = pc.list_parent_indices(lists), pc.list_flatten(lists)
-    objects[
-        torch.tensor(row.to_pylist(), dtype=torch.long), torch.tensor(name.to_pylist()).long()
-    ] = True
+    row, name = (
+        torch.tensor(indices.to_pylist(), dtype=torch.long)
+        for indices in (pc.list_parent_indices(lists), pc.list_flatten(lists))
+    )
+    objects[row, name] = True
     return Annotations(
         torch.from_numpy(columns["emotion"].to_numpy().copy()),  # [N]
         torch.from_numpy(columns["scene"].to_numpy().copy()),  # [N]

@@ -26,18 +26,6 @@ _STAGE_SPLITS = {
 }  # fmt: skip
 
 
-def training_transform(
-    crop: ViewTransform, aligned: ViewTransform, crop_epochs: int, epoch: int
-) -> ViewTransform:
-    """Return the transform of an epoch's training images."""
-    return crop if epoch < crop_epochs else aligned
-
-
-def constant_transform(transform: ViewTransform, _epoch: int) -> ViewTransform:
-    """Return the same transform for every epoch."""
-    return transform
-
-
 class EmoSetDataModule(LightningDataModule, EmotionData):
     """EmoSet's layout, or a hub's copy of it, as batches with both views of each image.
 
@@ -219,14 +207,13 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
             )
         images = EmotionImages(
             table,
-            partial(
-                training_transform, self.crop_transform, self.aligned_transform, self.crop_epochs
-            ),
+            self.aligned_transform,
             len(self.object_names),
             self.seed,
             n_real=len(real),
+            crop_transform=self.crop_transform,
+            crop_epochs=self.crop_epochs,
             latents=self._latents,
-            latents_from=self.crop_epochs,
         )
         loader = self._loader(images, sampler, self.batch_size, drop_last=True)
         if self._position is not None:
@@ -271,17 +258,10 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
             split: "train" (reduced to ``fraction``), "val" or "test".
             rows: The rows of this process; None for its share of all.
         """
-        images = EmotionImages(
-            self._table(split),
-            partial(constant_transform, self.plain_transform),
-            len(self.object_names),
-        )
-        if rows is None:
-            every = np.arange(len(images))
-            sampler = EpochSampler(lambda epoch: every, len(every), even=False)
-        else:
-            own = np.array(rows)
-            sampler = EpochSampler(lambda epoch: own, len(own), even=False, rank=0, world_size=1)
+        images = EmotionImages(self._table(split), self.plain_transform, len(self.object_names))
+        chosen = np.arange(len(images)) if rows is None else np.array(rows)
+        share = {} if rows is None else {"rank": 0, "world_size": 1}
+        sampler = EpochSampler(lambda epoch: chosen, len(chosen), even=False, **share)
         return self._loader(images, sampler, self.eval_batch_size, drop_last=False)
 
     def _table(self, split: str) -> datasets.Dataset:

@@ -37,7 +37,7 @@ class EpochSampler(DistributedSampler[EpochRow]):
         even: Whether all ranks get equally many, dropping up to ``world_size - 1`` rows; otherwise
             every row comes exactly once.
         rank: This process; None: as in ``torch.distributed``, 0 without it.
-        world_size: Number of processes; None: as in ``torch.distributed``, 1 without it.
+        world_size: Number of processes; None: as there, 1 without it. Give both or neither.
     """
 
     def __init__(
@@ -48,11 +48,10 @@ class EpochSampler(DistributedSampler[EpochRow]):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        parallel = is_distributed()
-        if rank is None:
-            rank = dist.get_rank() if parallel else 0
-        if world_size is None:
-            world_size = dist.get_world_size() if parallel else 1
+        if rank is None or world_size is None:
+            rank, world_size = 0, 1
+            if is_distributed():
+                rank, world_size = dist.get_rank(), dist.get_world_size()
         super().__init__(cast(Dataset, range(length)), world_size, rank, shuffle=False)
         self.rows = rows
         self.length = length

@@ -11,7 +11,7 @@ import datasets
 from datasets.features.features import FeatureType
 
 from data_modules.layout import FEATURES
-from uniemo.emotions import EMOTIONS, N_EMOTIONS
+from uniemo.emotions import EMOTIONS
 from uniemo.errors import UserError
 from uniemo.utils.emoset_files import SPLITS
 
@@ -110,16 +110,11 @@ class HubCopy:
 
 def _emotions(labels: list[Any], feature: FeatureType, place: str) -> list[int]:
     """Translate a label column to indices into EMOTIONS."""
-    names = feature.names if isinstance(feature, datasets.ClassLabel) else None
+    names = feature.names if isinstance(feature, datasets.ClassLabel) else EMOTIONS
     translation: dict[Any, int] = {name: index for index, name in enumerate(EMOTIONS)}
-    if names is None:
-        translation.update({index: index for index in range(N_EMOTIONS)})
-    else:
-        translation = {
-            index: translation[name.lower()]
-            for index, name in enumerate(names)
-            if name.lower() in translation
-        }
+    for index, name in enumerate(names):
+        if name.lower() in EMOTIONS:
+            translation[index] = EMOTIONS.index(name.lower())
     for label in labels:
         if not isinstance(label, int | str) or label not in translation:
             raise UserError(

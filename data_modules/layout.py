@@ -6,7 +6,6 @@ a fingerprint of everything it was read from. Images are not copied: the table h
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,6 +19,7 @@ from datasets.arrow_writer import ArrowWriter
 from uniemo.emotions import EMOTIONS
 from uniemo.errors import UserError
 from uniemo.utils.emoset_files import SPLITS, SplitRow, read_annotation, read_names, read_split
+from uniemo.utils.files import atomic_path
 
 FEATURES: Final = datasets.Features(
     {
@@ -92,15 +92,14 @@ class EmoSetLayout:
         rows = read_split(self.root, split)
         arrow = cache_dir / f"{split}-{self._fingerprint(rows)}.arrow"
         if not arrow.is_file():
-            cache_dir.mkdir(parents=True, exist_ok=True)
             with ThreadPoolExecutor(_READERS) as readers:
                 examples = list(readers.map(partial(self._example, split), rows))
-            with tempfile.TemporaryDirectory(dir=cache_dir, prefix=f".{split}-") as folder:
-                written = Path(folder) / arrow.name
-                with ArrowWriter(features=FEATURES, path=str(written)) as writer:
-                    writer.write_batch({name: [row[name] for row in examples] for name in FEATURES})
-                    writer.finalize()
-                written.replace(arrow)
+            with (
+                atomic_path(arrow) as part,
+                ArrowWriter(features=FEATURES, path=str(part)) as writer,
+            ):
+                writer.write_batch({name: [row[name] for row in examples] for name in FEATURES})
+                writer.finalize()
         return datasets.Dataset.from_file(str(arrow))
 
     def _fingerprint(self, rows: list[SplitRow]) -> str:
@@ -125,27 +124,23 @@ class EmoSetLayout:
                 f"image {image} of {split}.json is missing; copy it there or remove its row"
             )
         annotation = read_annotation(self.root, split, row)
+        scene = [] if annotation.scene is None else [annotation.scene]
         return {
             "image": str(self._absolute_root / row.image),
             "image_id": row.image_id,
             "emotion": EMOTIONS.index(row.emotion),
-            "scene": -1
-            if annotation.scene is None
-            else _index(annotation.scene, self._scene_index, "scene", path),
-            "objects": [
-                _index(name, self._object_index, "object", path)
-                for name in dict.fromkeys(annotation.objects)
-            ]
-            if self._object_index
-            else [],
+            "scene": next(iter(_indices(scene, self._scene_index, "scene", path)), -1),
+            "objects": _indices(annotation.objects, self._object_index, "object", path),
             "brightness": annotation.brightness,
             "colorfulness": annotation.colorfulness,
         }
 
 
-def _index(name: Any, indices: Mapping[str, int], attribute: str, path: Path) -> int:
-    if not indices:
-        return -1
-    if not isinstance(name, str) or name not in indices:
-        raise UserError(f"{path}: {attribute} {name!r} is not in info.json; correct one of the two")
-    return indices[name]
+def _indices(names: Any, indices: Mapping[str, int], attribute: str, path: Path) -> list[int]:
+    """Look up names, each once; none where the attribute has no names."""
+    for name in names if indices else ():
+        if not isinstance(name, str) or name not in indices:
+            raise UserError(
+                f"{path}: {attribute} {name!r} is not in info.json; correct one of the two"
+            )
+    return [indices[name] for name in dict.fromkeys(names)] if indices else []

@@ -19,7 +19,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from uniemo.errors import UserError
+from uniemo.errors import UserError, first_line
 
 CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
 """Mean of CLIP's training images, R, G, B in [0, 1] (open_clip's OPENAI_DATASET_MEAN)."""
@@ -146,8 +146,9 @@ def open_image(source: dict[str, str | bytes | None], name: str) -> Image.Image:
 
 def unreadable(name: object, error: Exception) -> UserError:
     """Return the error for an image that cannot be read."""
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return UserError(f"image {name} cannot be read ({reason}); restore it or remove its row")
+    return UserError(
+        f"image {name} cannot be read ({first_line(error)}); restore it or remove its row"
+    )
 
 
 def random_crop(

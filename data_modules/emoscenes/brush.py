@@ -4,8 +4,9 @@ Coordinates run from (0, 0) at the top left to (1, 1) at the bottom right. Colou
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import cos, sin
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -34,6 +35,32 @@ def mix(first: Colour, second: Colour, share: float) -> Colour:
 def around(x: float, y: float, r: float, angle: float) -> Point:
     """Return the point at ``angle`` radians on the circle of radius r around (x, y)."""
     return x + r * cos(angle), y + r * sin(angle)
+
+
+class Passage(NamedTuple):
+    """A passage in one-point perspective; its far end is a square of 2r around (x, y)."""
+
+    x: float
+    y: float
+    r: float
+
+    def at(self, u: float, v: float, depth: float) -> Point:
+        """Map a point of the canvas, the near end, inwards; depth 1 is the far end."""
+        share = depth**0.6
+        far_u, far_v = self.x + (u - 0.5) * 2 * self.r, self.y + (v - 0.5) * 2 * self.r
+        return u + (far_u - u) * share, v + (far_v - v) * share
+
+    def strip(self, first: Point, second: Point, d0: float, d1: float) -> list[Point]:
+        """Return the corners of the strip between two points, from depth d0 to d1.
+
+        Pillow fills some polygons otherwise when their corners come in another order.
+        """
+        return [
+            self.at(*first, d0),
+            self.at(*second, d0),
+            self.at(*second, d1),
+            self.at(*first, d1),
+        ]
 
 
 class Brush:
@@ -68,11 +95,15 @@ class Brush:
         """Return one of the colours."""
         return colours[int(len(colours) * self.rng.random())]
 
-    def near(self, colour: Colour, evenly_spaced: float = 16) -> Colour:
-        """Return a colour near this one: lightness and channels move by up to ``evenly_spaced``."""
-        light = self.between(-evenly_spaced, evenly_spaced)
+    def mirror(self) -> Callable[[float], float]:
+        """Return x -> x or, as often, x -> 1 - x."""
+        return (lambda x: 1 - x) if self.chance(0.5) else lambda x: x
+
+    def near(self, colour: Colour, spread: float = 16) -> Colour:
+        """Return a colour near this one: lightness moves by up to ``spread``, channels by half."""
+        light = self.between(-spread, spread)
         red, green, blue = (
-            min(255, max(0, round(value + light + self.between(-evenly_spaced, evenly_spaced) / 2)))
+            min(255, max(0, round(value + light + self.between(-spread, spread) / 2)))
             for value in colour
         )
         return red, green, blue
@@ -87,14 +118,19 @@ class Brush:
         share = np.linspace(0, 1, last - first)[:, None, None]
         rows = np.array(top) * (1 - share) + np.array(bottom) * share  # [rows, 1, 3]
         strip = Image.fromarray(rows.astype(np.uint8))
-        self.image.paste(
-            strip.resize((self.side, last - first), Image.Resampling.NEAREST), (0, first)
-        )
+        stretched = strip.resize((self.side, last - first), Image.Resampling.NEAREST)
+        self.image.paste(stretched, (0, first))
 
     def polygon(self, points: Iterable[Point], colour: Colour) -> None:
         """Fill a polygon."""
         side = self.side
         self._draw.polygon([(x * side, y * side) for x, y in points], fill=colour)
+
+    def trapezoid(
+        self, x: float, y0: float, half0: float, y1: float, half1: float, colour: Colour
+    ) -> None:
+        """Fill a trapezoid around x, 2 half0 wide at y0 and 2 half1 wide at y1."""
+        self.polygon([(x - half0, y0), (x + half0, y0), (x + half1, y1), (x - half1, y1)], colour)
 
     def rectangle(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
         """Fill a rectangle; its corners may come in any order."""
@@ -104,15 +140,16 @@ class Brush:
 
     def ellipse(self, x: float, y: float, rx: float, ry: float, colour: Colour) -> None:
         """Fill an ellipse around (x, y) with radii rx and ry."""
-        side = self.side
-        box = ((x - rx) * side, (y - ry) * side, (x + rx) * side, (y + ry) * side)
-        self._draw.ellipse(box, fill=colour)
+        self._draw.ellipse(self._box(x, y, rx, ry), fill=colour)
 
     def ring(self, x: float, y: float, rx: float, ry: float, colour: Colour, width: float) -> None:
         """Draw the outline of an ellipse, its width in units of the side."""
+        pixels = max(1, round(width * self.side))
+        self._draw.ellipse(self._box(x, y, rx, ry), outline=colour, width=pixels)
+
+    def _box(self, x: float, y: float, rx: float, ry: float) -> tuple[float, float, float, float]:
         side = self.side
-        box = ((x - rx) * side, (y - ry) * side, (x + rx) * side, (y + ry) * side)
-        self._draw.ellipse(box, outline=colour, width=max(1, round(width * side)))
+        return (x - rx) * side, (y - ry) * side, (x + rx) * side, (y + ry) * side
 
     def line(self, points: Iterable[Point], colour: Colour, width: float) -> None:
         """Draw a line through the points, its width in units of the side."""

@@ -96,12 +96,7 @@ def _object_sprite(
 def _turned(
     code_point: str, longer: float, degrees: float, *, mirror: bool, limit: int
 ) -> Image.Image:
-    """Scale a twemoji's longer side to ``longer``, mirror and turn it, in one resampling.
-
-    Returns:
-        Premultiplied (RGBa) image on the smallest canvas that holds it, at most ``limit`` wide
-        and high: what would be larger is scaled down.
-    """
+    """Scale, mirror and turn a twemoji in one resampling, to at most ``limit`` wide and high."""
     original = twemoji(code_point)
     scale = longer / max(original.size)
     c, s = cos(radians(degrees)), sin(radians(degrees))
@@ -115,10 +110,7 @@ def _turned(
     x0 = original.width / 2 - xx * width / 2 - xy * height / 2
     y0 = original.height / 2 - yx * width / 2 - yy * height / 2
     return original.transform(
-        (width, height),
-        Image.Transform.AFFINE,
-        (xx, xy, x0, yx, yy, y0),
-        Image.Resampling.BILINEAR,
+        (width, height), Image.Transform.AFFINE, (xx, xy, x0, yx, yy, y0), Image.Resampling.BILINEAR
     )
 
 
@@ -138,9 +130,8 @@ def _paint_distractors(
             thing, mirror = DISTRACTORS[brush.count(0, len(DISTRACTORS) - 1)], brush.chance(0.5)
             small = _turned(thing, 2 * r, brush.between(-90, 90), mirror=mirror, limit=side)
             small = small.convert("RGBA")
-            brush.image.paste(
-                small, (round(x - small.width / 2), round(y - small.height / 2)), small
-            )
+            corner = (round(x - small.width / 2), round(y - small.height / 2))
+            brush.image.paste(small, corner, small)
             continue
         colour, turn = brush.near(brush.pick(BRIGHT), 30), brush.between(0, 6.3)
         x, y, r = x / side, y / side, r / side

@@ -1,41 +1,27 @@
 """Painted halls and shops where many meet. Names are EmoSet's."""
 
-from data_modules.emoscenes.brush import BRIGHT, WHITE, Brush, Colour, Point, mix
+from data_modules.emoscenes.brush import BRIGHT, WHITE, Brush, Colour, Passage, mix
 
 
 def auditorium(b: Brush) -> None:
     """A dark hall with a bright screen and rows of seats seen from behind."""
     wall = b.near(b.pick(((45, 25, 40), (30, 30, 50), (50, 35, 25))), 8)
     b.gradient(wall, mix(wall, (10, 8, 12), 0.5), 0, 1)
-    left, right, top, low = (
-        b.between(0.12, 0.17),
-        b.between(0.83, 0.88),
-        b.between(0.09, 0.13),
-        b.between(0.5, 0.55),
-    )
+    left, right = b.between(0.12, 0.17), b.between(0.83, 0.88)
+    top, low = b.between(0.09, 0.13), b.between(0.5, 0.55)
     glow = b.near(b.pick(((190, 215, 245), (235, 225, 200), (150, 190, 235))))
     b.rectangle(left - 0.03, top - 0.03, right + 0.03, low + 0.03, (12, 10, 14))
     b.rectangle(left, top, right, low, glow)
     film = b.near(b.pick(((70, 110, 170), (190, 120, 70), (90, 140, 90))))
-    b.polygon(
-        [
-            (left, low),
-            (left, low - 0.12),
-            (0.4, low - 0.22),
-            (0.6, low - 0.1),
-            (right, low - 0.18),
-            (right, low),
-        ],
-        film,
-    )
+    hills = ((left, 0), (left, 0.12), (0.4, 0.22), (0.6, 0.1), (right, 0.18), (right, 0))
+    b.polygon([(x, low - height) for x, height in hills], film)
     b.ellipse(b.between(0.3, 0.7), top + 0.12, 0.05, 0.05, mix(glow, (255, 250, 210), 0.8))
     for side in (0.05, 0.95):
         for r, colour in ((0.07, mix(wall, (250, 190, 90), 0.3)), (0.035, (250, 205, 120))):
             b.ellipse(side, 0.3, r * 0.7, r * 1.5, colour)
         b.rectangle(side - 0.03, 0.45, side + 0.03, 0.62, (15, 12, 16))
-    b.polygon(
-        [(0, 0.75), (left, low + 0.08), (right, low + 0.08), (1, 0.75)], mix(wall, glow, 0.25)
-    )
+    floor = [(0, 0.75), (left, low + 0.08), (right, low + 0.08), (1, 0.75)]
+    b.polygon(floor, mix(wall, glow, 0.25))
     seat = b.near(b.pick(((165, 25, 35), (150, 30, 60), (40, 55, 130))), 12)
     for y, columns, size in ((0.7, 6, 0.75), (0.84, 5, 0.95), (1.0, 4, 1.2)):
         shift = b.between(-0.03, 0.03)
@@ -56,23 +42,18 @@ def boxing_ring(b: Brush) -> None:
         b.ellipse(b.between(0, 1), b.between(0.2, 0.5), 0.022, 0.026, b.near((75, 65, 70), 20))
     for i in range(4):
         x = 0.14 + 0.24 * i
-        b.polygon(
-            [(x - 0.04, 0.06), (x + 0.04, 0.06), (x + 0.13, 0.5), (x - 0.13, 0.5)], (72, 70, 82)
-        )
+        b.trapezoid(x, 0.06, 0.04, 0.5, 0.13, (72, 70, 82))
         b.rectangle(x - 0.06, 0.02, x + 0.06, 0.065, (255, 250, 215))
     canvas = b.near(b.pick(((200, 215, 230), (225, 220, 205), (120, 165, 215))))
     back, near = b.between(0.52, 0.58), b.between(0.84, 0.9)
     inset = b.between(0.14, 0.18)
     b.polygon([(inset, back), (1 - inset, back), (1.02, near), (-0.02, near)], canvas)
-    b.ellipse(
-        0.5, (back + near) / 2, 0.2, 0.07, mix(canvas, b.pick(((200, 40, 40), (40, 70, 180))), 0.5)
-    )
-    apron = b.near(b.pick(((30, 50, 130), (150, 25, 30), (35, 35, 45))))
-    b.rectangle(0, near, 1, 1, apron)
+    emblem = mix(canvas, b.pick(((200, 40, 40), (40, 70, 180))), 0.5)
+    b.ellipse(0.5, (back + near) / 2, 0.2, 0.07, emblem)
+    b.rectangle(0, near, 1, 1, b.near(b.pick(((30, 50, 130), (150, 25, 30), (35, 35, 45)))))
     b.line([(0, near), (1, near)], WHITE, 0.014)
-    first, second = (
-        ((215, 35, 40), (35, 80, 205)) if b.chance(0.5) else ((35, 80, 205), (215, 35, 40))
-    )
+    corners = ((215, 35, 40), (35, 80, 205))
+    first, second = corners if b.chance(0.5) else corners[::-1]
     ropes: tuple[Colour, ...] = ((225, 40, 45), WHITE, (45, 90, 215), WHITE)
     tall = b.between(0.3, 0.36)
     for i, rope in enumerate(ropes):
@@ -179,14 +160,8 @@ def ice_skating_rink(b: Brush) -> None:
         b.line([(px, py - 0.09 * size), (px - 0.035 * size, py)], (40, 40, 60), 0.022)
         b.line([(px, py - 0.09 * size), (px + 0.05 * size, py - 0.01)], (40, 40, 60), 0.022)
         b.line([(px, py - 0.08 * size), (px + lean, py - 0.18 * size)], coat, 0.045)
-        b.line(
-            [
-                (px + lean - 0.06 * size, py - 0.13 * size),
-                (px + lean + 0.06 * size, py - 0.16 * size),
-            ],
-            coat,
-            0.02,
-        )
+        chest, arm = px + lean, 0.06 * size
+        b.line([(chest - arm, py - 0.13 * size), (chest + arm, py - 0.16 * size)], coat, 0.02)
         b.ellipse(px + lean * 1.3, py - 0.21 * size, 0.026 * size, 0.028 * size, (240, 200, 170))
 
 
@@ -198,18 +173,13 @@ def stage(b: Brush) -> None:
     for _ in range(b.count(2, 4)):
         x, foot, half = b.between(0.25, 0.75), b.between(0.25, 0.75), b.between(0.09, 0.14)
         light = mix((50, 28, 55), beam, b.between(0.3, 0.5))
-        b.polygon(
-            [(x - 0.015, 0.05), (x + 0.015, 0.05), (foot + half, floor), (foot - half, floor)],
-            light,
-        )
+        cone = [(x - 0.015, 0.05), (x + 0.015, 0.05), (foot + half, floor), (foot - half, floor)]
+        b.polygon(cone, light)
     wood = b.near((180, 125, 70))
     b.gradient(mix(wood, (60, 35, 25), 0.4), wood, floor, 0.93)
     for i in range(-3, 12):
-        b.line(
-            [(0.5 + (i - 4.5) * 0.08, floor), (0.5 + (i - 4.5) * 0.16, 0.93)],
-            mix(wood, (60, 35, 25), 0.5),
-            0.008,
-        )
+        joint = [(0.5 + (i - 4.5) * 0.08, floor), (0.5 + (i - 4.5) * 0.16, 0.93)]
+        b.line(joint, mix(wood, (60, 35, 25), 0.5), 0.008)
     for _ in range(b.count(1, 2)):
         b.ellipse(b.between(0.3, 0.7), floor + 0.1, 0.15, 0.05, mix(wood, beam, 0.65))
     b.rectangle(0, 0.93, 1, 1, (35, 20, 20))
@@ -233,46 +203,32 @@ def stage(b: Brush) -> None:
 
 def supermarket(b: Brush) -> None:
     """An aisle between shelves full of coloured goods, under bright lamps."""
-    x, y, r = b.between(0.45, 0.55), b.between(0.4, 0.46), b.between(0.09, 0.12)
-
-    def along(u: float, v: float, depth: float) -> Point:
-        """Map a point of the near frame towards the far end of the aisle."""
-        share = depth**0.6
-        return u + (x + (u - 0.5) * 2 * r - u) * share, v + (y + (v - 0.5) * 2 * r - v) * share
-
+    aisle = Passage(b.between(0.45, 0.55), b.between(0.4, 0.46), b.between(0.09, 0.12))
     ceiling, floor = b.near((225, 232, 238), 8), b.near((215, 208, 195), 10)
-    b.gradient(ceiling, mix(ceiling, (140, 150, 165), 0.4), 0, y)
-    b.gradient(mix(floor, (110, 110, 115), 0.4), floor, y, 1)
+    b.gradient(ceiling, mix(ceiling, (140, 150, 165), 0.4), 0, aisle.y)
+    b.gradient(mix(floor, (110, 110, 115), 0.4), floor, aisle.y, 1)
     for place in (0.0, 0.22, 0.5):
         for u in (0.22, 0.6):
-            d, w = place + 0.14, 0.18
-            b.polygon(
-                [along(u, 0, place), along(u + w, 0, place), along(u + w, 0, d), along(u, 0, d)],
-                (255, 255, 245),
-            )
+            lamp = aisle.strip((u, 0), (u + 0.18, 0), place, place + 0.14)
+            b.polygon(lamp, (255, 255, 245))
+    joint = mix(floor, (120, 115, 110), 0.4)
     for place in (0.08, 0.25, 0.5):
-        b.line([along(0, 1, place), along(1, 1, place)], mix(floor, (120, 115, 110), 0.4), 0.01)
-    b.rectangle(*along(0, 0.1, 1), *along(1, 1, 1), b.near((120, 130, 150)))
+        b.line([aisle.at(0, 1, place), aisle.at(1, 1, place)], joint, 0.01)
+    b.rectangle(*aisle.at(0, 0.1, 1), *aisle.at(1, 1, 1), b.near((120, 130, 150)))
     frame = b.near(b.pick(((90, 95, 105), (150, 155, 165), (60, 90, 140))))
     sign = b.pick(((215, 40, 45), (40, 140, 70), (35, 95, 190), (240, 150, 30)))
     rows, slots = 4, b.count(6, 8)
     for side in (0, 1):
-        b.polygon([along(side, v, d) for v, d in ((0.1, 0), (0.1, 1), (1, 1), (1, 0))], frame)
+        b.polygon(aisle.strip((side, 1), (side, 0.1), 0, 1), frame)
         for row in range(rows):
             v0, v1 = 0.2 + 0.2 * row, 0.36 + 0.2 * row
             for slot in range(slots):
                 d0, d1 = 0.95 * slot / slots, 0.95 * (slot + 0.85) / slots
                 lift = b.between(0, 0.05)
                 colour = mix(b.near(b.pick((*BRIGHT, WHITE)), 20), (60, 60, 70), 0.35 * d0)
-                b.polygon(
-                    [
-                        along(side, v, d)
-                        for v, d in ((v0 + lift, d0), (v0 + lift, d1), (v1, d1), (v1, d0))
-                    ],
-                    colour,
-                )
-            b.line([along(side, v1 + 0.015, 0), along(side, v1 + 0.015, 1)], WHITE, 0.014)
-        b.polygon([along(side, v, d) for v, d in ((0.1, 0), (0.1, 1), (0.18, 1), (0.18, 0))], sign)
-    half = b.between(0.11, 0.15)
+                b.polygon(aisle.strip((side, v1), (side, v0 + lift), d0, d1), colour)
+            b.line([aisle.at(side, v1 + 0.015, 0), aisle.at(side, v1 + 0.015, 1)], WHITE, 0.014)
+        b.polygon(aisle.strip((side, 0.18), (side, 0.1), 0, 1), sign)
+    x, half = aisle.x, b.between(0.11, 0.15)
     b.rectangle(x - half, 0.15, x + half, 0.24, sign)
     b.line([(x - half * 0.6, 0.195), (x + half * 0.6, 0.195)], WHITE, 0.024)

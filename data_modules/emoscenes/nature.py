@@ -10,10 +10,8 @@ def mountain_snowy(b: Brush) -> None:
     b.gradient(sky, mix(sky, WHITE, 0.6), 0, horizon)
     b.ridge(horizon - 0.12, 0.2, 7, mix(sky, (120, 130, 160), 0.6))
     rock, shade = b.near((100, 100, 115), 14), b.near((70, 72, 90), 10)
-    peaks = [
-        (b.between(0.1, 0.4), b.between(0.1, 0.25)),
-        (b.between(0.6, 0.9), b.between(0.15, 0.3)),
-    ]
+    peaks = [(b.between(0.1, 0.4), b.between(0.1, 0.25))]
+    peaks.append((b.between(0.6, 0.9), b.between(0.15, 0.3)))
     if b.chance(0.5):
         peaks.insert(0, (b.between(0.4, 0.6), b.between(0.25, 0.35)))
     for x, y in peaks:
@@ -21,13 +19,8 @@ def mountain_snowy(b: Brush) -> None:
         b.polygon([(x, y), (x + half, horizon), (x - half, horizon)], rock)
         b.polygon([(x, y), (x + half, horizon), (x + half * 0.1, horizon)], shade)
         slope, cap = half / (horizon - y), (horizon - y) * b.between(0.4, 0.55)
-        jagged = [
-            (
-                x + slope * cap * k,
-                y + cap * (b.between(0.95, 1.1) if i % 2 else b.between(0.55, 0.75)),
-            )
-            for i, k in enumerate((0.3, 0, -0.3, -0.6))
-        ]
+        jags = ((0.3, (0.55, 0.75)), (0, (0.95, 1.1)), (-0.3, (0.55, 0.75)), (-0.6, (0.95, 1.1)))
+        jagged = [(x + slope * cap * k, y + cap * b.between(*low)) for k, low in jags]
         left, right = (x - slope * cap, y + cap), (x + slope * cap, y + cap)
         b.polygon([(x, y), right, (x + slope * cap * 0.6, y + cap * 0.8), *jagged, left], WHITE)
         b.polygon([(x, y), right, (x + slope * cap * 0.4, y + cap * 0.75)], (205, 215, 235))
@@ -64,20 +57,16 @@ def coast(b: Brush) -> None:
         b.polygon([*((x, y + lift) for x, y in shore), (end, 1.2), (1 - end, 1.2)], colour)
     cliff, foot = b.near((135, 105, 85)), 0.5 + side * 0.5
     reach, top = b.between(0.25, 0.45) * side, horizon - b.between(0.1, 0.22)
-    b.polygon(
-        [
-            (foot, top),
-            (foot - reach * 0.6, top + 0.03),
-            (foot - reach * 0.7, horizon),
-            (foot - reach, horizon + 0.08),
-            (foot, horizon + 0.14),
-        ],
-        cliff,
+    outline = (
+        (0, top),
+        (0.6, top + 0.03),
+        (0.7, horizon),
+        (1, horizon + 0.08),
+        (0, horizon + 0.14),
     )
-    b.polygon(
-        [(foot, top - 0.02), (foot - reach * 0.6, top + 0.02), (foot, top + 0.07)],
-        b.near((85, 145, 65)),
-    )
+    b.polygon([(foot - reach * share, y) for share, y in outline], cliff)
+    meadow = [(foot, top - 0.02), (foot - reach * 0.6, top + 0.02), (foot, top + 0.07)]
+    b.polygon(meadow, b.near((85, 145, 65)))
 
 
 def waterfall(b: Brush) -> None:
@@ -92,31 +81,19 @@ def waterfall(b: Brush) -> None:
         x, y, r = b.between(0, 1), b.between(top + 0.1, pool), b.between(0.05, 0.11)
         b.polygon([(x - r, y), (x, y - r * 0.7), (x + r, y), (x, y + r * 0.5)], b.near(rock, 22))
     middle, half = b.between(0.35, 0.65), b.between(0.13, 0.2)
-    b.polygon(
-        [
-            (middle - half * 0.7, top + 0.02),
-            (middle + half * 0.7, top + 0.02),
-            (middle + half, pool),
-            (middle - half, pool),
-        ],
-        (225, 240, 250),
-    )
+    b.trapezoid(middle, top + 0.02, half * 0.7, pool, half, (225, 240, 250))
     for _ in range(9):
         x = b.between(-0.85, 0.85)
         ends = [(middle + half * 0.7 * x, top + 0.02), (middle + half * x, pool)]
         b.line(ends, b.pick(((165, 205, 235), (255, 255, 255), (190, 222, 242))), 0.016)
     water = b.near((40, 125, 150))
     b.gradient(mix(water, WHITE, 0.35), water, pool, 1)
-    b.blobs(
-        (middle - half, pool - 0.02, middle + half, pool + 0.04), (0.04, 0.08), (WHITE,), 7, 0.5
-    )
+    mist = (middle - half, pool - 0.02, middle + half, pool + 0.04)
+    b.blobs(mist, (0.04, 0.08), (WHITE,), 7, 0.5)
     for _ in range(5):
         y = b.between(pool + 0.06, 0.98)
-        b.line(
-            [(middle - half * 1.4, y), (middle + b.between(0, half * 1.5), y)],
-            (190, 225, 235),
-            0.012,
-        )
+        ends = [(middle - half * 1.4, y), (middle + b.between(0, half * 1.5), y)]
+        b.line(ends, (190, 225, 235), 0.012)
     green = (b.near((40, 120, 45)), b.near((70, 150, 55)), b.near((25, 85, 40)))
     b.blobs((-0.02, top, middle - half - 0.12, 0.95), (0.04, 0.09), green, b.count(8, 14))
     b.blobs((middle + half + 0.12, top, 1.02, 0.95), (0.04, 0.09), green, b.count(8, 14))
@@ -135,19 +112,17 @@ def volcano(b: Brush) -> None:
         shade = mix(mix(smoke, (230, 110, 50), 0.5 * (1 - up)), WHITE, b.between(0, 0.15))
         b.ellipse(x + drift * up + b.between(-0.03, 0.03), top - 0.02 - top * up, r, r * 0.8, shade)
     cone, mouth = b.near((55, 40, 42), 10), b.between(0.07, 0.1)
-    b.polygon([(x - mouth, top), (x + mouth, top), (x + 0.75, 1), (x - 0.75, 1)], cone)
-    b.polygon(
-        [(x + mouth * 0.3, top), (x + mouth, top), (x + 0.75, 1)], mix(cone, (15, 10, 15), 0.5)
-    )
+    b.trapezoid(x, top, mouth, 1, 0.75, cone)
+    shaded = [(x + mouth * 0.3, top), (x + mouth, top), (x + 0.75, 1)]
+    b.polygon(shaded, mix(cone, (15, 10, 15), 0.5))
     b.gradient(mix(cone, (20, 15, 20), 0.3), (25, 18, 22), 0.91, 1)
     lava: tuple[Colour, ...] = ((255, 90, 20), (255, 150, 30), (240, 60, 25))
     for _ in range(b.count(3, 5)):
         way = b.between(-0.45, 0.45)
         path = [(x + way * 0.1, top)]
         for step in range(1, 5):
-            path.append(
-                (x + way * (step / 4) + b.between(-0.03, 0.03), top + (0.95 - top) * step / 4)
-            )
+            bend = b.between(-0.03, 0.03)
+            path.append((x + way * (step / 4) + bend, top + (0.95 - top) * step / 4))
         b.line(path, lava[2], b.between(0.04, 0.055))
         b.line(path, b.pick(lava), 0.022)
     b.ellipse(x, top, mouth, 0.03, (255, 190, 60))
@@ -171,11 +146,8 @@ def pond(b: Brush) -> None:
         b.line([(rx, ly), (rx + 0.14, ly)], mix(water, WHITE, 0.5), 0.012)
     pad = b.near((85, 185, 75))
     for _ in range(b.count(6, 10)):
-        px, py, r = (
-            b.between(0.1, 0.9),
-            b.between(y - ry * 0.6, y + ry * 0.75),
-            b.between(0.05, 0.09),
-        )
+        px, py = b.between(0.1, 0.9), b.between(y - ry * 0.6, y + ry * 0.75)
+        r = b.between(0.05, 0.09)
         b.ellipse(px, py, r, r * 0.5, b.near(pad, 12))
         b.polygon([(px, py), (px + r, py - r * 0.3), (px + r, py + r * 0.15)], water)
         if b.chance(0.5):
@@ -196,15 +168,10 @@ def underwater(b: Brush) -> None:
     b.gradient(mix(water, WHITE, 0.35), deep, 0, 1)
     start = b.between(0.2, 0.8)
     for i in range(b.count(3, 5)):
-        x, evenly_spaced = start + (i - 2) * 0.16, b.between(0.05, 0.09)
+        x, half = start + (i - 2) * 0.16, b.between(0.05, 0.09)
         foot = x + (x - 0.5) * 0.9
-        points = [
-            (x - evenly_spaced * 0.4, 0),
-            (x + evenly_spaced * 0.4, 0),
-            (foot + evenly_spaced, 0.75),
-            (foot - evenly_spaced, 0.75),
-        ]
-        b.polygon(points, mix(water, WHITE, 0.22))
+        ray = [(x - half * 0.4, 0), (x + half * 0.4, 0), (foot + half, 0.75), (foot - half, 0.75)]
+        b.polygon(ray, mix(water, WHITE, 0.22))
     sand, floor = b.near((190, 180, 135)), b.between(0.82, 0.9)
     b.ridge(floor + 0.03, 0.07, 5, mix(sand, deep, 0.35))
     for _ in range(b.count(5, 8)):
@@ -222,23 +189,11 @@ def underwater(b: Brush) -> None:
         x, y, r = b.between(0.1, 0.9), b.between(0.15, 0.7), b.between(0.025, 0.04)
         colour, way = b.pick(BRIGHT), 1 if b.chance(0.5) else -1
         b.ellipse(x, y, r, r * 0.55, colour)
-        b.polygon(
-            [
-                (x - way * r * 0.7, y),
-                (x - way * r * 1.6, y - r * 0.6),
-                (x - way * r * 1.6, y + r * 0.6),
-            ],
-            colour,
-        )
+        end = x - way * r * 1.6
+        b.polygon([(x - way * r * 0.7, y), (end, y - r * 0.6), (end, y + r * 0.6)], colour)
     for _ in range(b.count(2, 3)):
         x = b.between(0.05, 0.95)
         for _ in range(5):
             r = b.between(0.012, 0.03)
-            b.ring(
-                x + b.between(-0.05, 0.05),
-                b.between(0.05, 0.75),
-                r,
-                r,
-                mix(water, WHITE, 0.75),
-                0.01,
-            )
+            bx, by = x + b.between(-0.05, 0.05), b.between(0.05, 0.75)
+            b.ring(bx, by, r, r, mix(water, WHITE, 0.75), 0.01)

@@ -26,11 +26,8 @@ def amusement_park(b: Brush) -> None:
     for i, (gx, gy) in enumerate(rim):
         b.rectangle(gx - 0.035, gy, gx + 0.035, gy + 0.06, BRIGHT[i % len(BRIGHT)])
     b.ellipse(x, y, 0.035, 0.035, (250, 215, 50))
-    tent, half, peak = (
-        1 - x + (0.08 if left else -0.08),
-        b.between(0.2, 0.26),
-        b.between(0.42, 0.52),
-    )
+    tent = 1 - x + (0.08 if left else -0.08)
+    half, peak = b.between(0.2, 0.26), b.between(0.42, 0.52)
     stripe = b.pick(((225, 45, 50), (40, 110, 210), (145, 75, 190)))
     for i in range(6):
         edges = [tent - half + half * i / 3, tent - half + half * (i + 1) / 3]
@@ -38,9 +35,8 @@ def amusement_park(b: Brush) -> None:
         b.polygon([(tent, peak), (edges[1], 0.68), (edges[0], 0.68)], colour)
         b.rectangle(edges[0], 0.68, edges[1], 0.92, colour)
     b.line([(tent, peak), (tent, peak - 0.07)], (90, 90, 90), 0.012)
-    b.polygon(
-        [(tent, peak - 0.08), (tent + 0.08, peak - 0.06), (tent, peak - 0.03)], b.pick(BRIGHT)
-    )
+    flag = [(tent, peak - 0.08), (tent + 0.08, peak - 0.06), (tent, peak - 0.03)]
+    b.polygon(flag, b.pick(BRIGHT))
     sag = b.between(0.03, 0.09)
     for i in range(10):
         fx = i / 9
@@ -96,15 +92,9 @@ def bullring(b: Brush) -> None:
         rx, ry = 0.8 - 0.05 * tier, 0.5 - 0.045 * tier
         b.ellipse(x, y - 0.03, rx, ry, mix(stone, (235, 205, 160), 0.2 * (tier % 2)))
         for _ in range(26):
-            angle = b.between(3.2, 6.2)
-            cx, cy = around(0, 0, 1, angle)
-            b.ellipse(
-                x + rx * cx * 0.97,
-                y - 0.03 + ry * cy * 0.95,
-                0.014,
-                0.016,
-                b.pick((*BRIGHT, WHITE)),
-            )
+            cx, cy = around(0, 0, 1, b.between(3.2, 6.2))
+            spot = (x + rx * cx * 0.97, y - 0.03 + ry * cy * 0.95)
+            b.ellipse(*spot, 0.014, 0.016, b.pick((*BRIGHT, WHITE)))
     b.ellipse(x, y, 0.56, 0.31, (120, 25, 25))
     b.ellipse(x, y + 0.035, 0.56, 0.31, b.near((190, 35, 35), 12))
     b.ellipse(x, y + 0.075, 0.54, 0.29, WHITE)
@@ -126,44 +116,25 @@ def industrial_area(b: Brush) -> None:
     smoke = b.near((95, 92, 95), 20)
     wind = b.between(-0.3, 0.3)
     for i in range(b.count(2, 4)):
-        x, top, half = (
-            0.12 + 0.24 * i + b.between(-0.05, 0.05),
-            b.between(0.2, 0.38),
-            b.between(0.03, 0.045),
-        )
+        x = 0.12 + 0.24 * i + b.between(-0.05, 0.05)
+        top, half = b.between(0.2, 0.38), b.between(0.03, 0.045)
         for step in range(7):
             up = step / 6
             r = 0.035 + 0.055 * up
             shade = mix(smoke, WHITE, b.between(0, 0.25))
             b.ellipse(x + wind * up, top - 0.03 - (top + 0.05) * up, r * 1.2, r, shade)
-        brick = b.near((165, 90, 75))
-        b.polygon(
-            [
-                (x - half * 0.8, top),
-                (x + half * 0.8, top),
-                (x + half * 1.3, 0.85),
-                (x - half * 1.3, 0.85),
-            ],
-            brick,
-        )
-        for band in (0.0, 0.1):
-            b.rectangle(
-                x - half * 0.85,
-                top + band,
-                x + half * 0.85,
-                top + band + 0.045,
-                WHITE if band else (190, 40, 40),
-            )
+        b.trapezoid(x, top, half * 0.8, 0.85, half * 1.3, b.near((165, 90, 75)))
+        for y, colour in ((top, (190, 40, 40)), (top + 0.1, WHITE)):
+            b.rectangle(x - half * 0.85, y, x + half * 0.85, y + 0.045, colour)
     wall, base, teeth = b.near((120, 105, 100)), b.between(0.6, 0.66), b.count(3, 5)
     left, width = b.between(0, 0.25), b.between(0.55, 0.75)
     for i in range(teeth):
         x = left + width * i / teeth
         pitch = width / teeth
         b.polygon([(x, base), (x, base - 0.1), (x + pitch, base)], mix(wall, (60, 60, 70), 0.4))
-        b.polygon(
-            [(x, base), (x, base - 0.1), (x + pitch * 0.25, base - 0.07), (x + pitch * 0.25, base)],
-            (150, 185, 200),
-        )
+        glass = x + pitch * 0.25
+        pane = [(x, base), (x, base - 0.1), (glass, base - 0.07), (glass, base)]
+        b.polygon(pane, (150, 185, 200))
     b.rectangle(left, base, left + width, 0.88, wall)
     for i in range(7):
         x = left + width * (i + 0.3) / 7
@@ -199,9 +170,8 @@ def landfill(b: Brush) -> None:
     for _ in range(b.count(1, 3)):
         x, y, r = b.between(0.05, 0.95), b.between(0.75, 0.95), b.between(0.07, 0.1)
         b.ellipse(x, y, r, r * 0.85, (35, 35, 40))
-        b.polygon(
-            [(x - 0.03, y - r * 1.15), (x + 0.03, y - r * 1.15), (x, y - r * 0.6)], (35, 35, 40)
-        )
+        knot = [(x - 0.03, y - r * 1.15), (x + 0.03, y - r * 1.15), (x, y - r * 0.6)]
+        b.polygon(knot, (35, 35, 40))
     for _ in range(b.count(3, 6)):
         x, y, r = b.between(0.05, 0.95), b.between(0.04, height), b.between(0.03, 0.05)
         b.line([(x - r, y - r * 0.5), (x, y), (x + r, y - r * 0.5)], (70, 70, 75), 0.014)
@@ -215,15 +185,7 @@ def cemetery(b: Brush) -> None:
     if b.chance(0.4):
         b.ellipse(b.between(0.15, 0.85), 0.13, 0.07, 0.07, (235, 232, 215))
     trunk, x = (50, 42, 42), (0.1 if b.chance(0.5) else 0.9) + b.between(-0.04, 0.04)
-    b.polygon(
-        [
-            (x - 0.035, horizon + 0.05),
-            (x + 0.035, horizon + 0.05),
-            (x + 0.012, 0.12),
-            (x - 0.012, 0.12),
-        ],
-        trunk,
-    )
+    b.trapezoid(x, horizon + 0.05, 0.035, 0.12, 0.012, trunk)
     for _ in range(8):
         y, way = b.between(0.14, 0.36), b.between(-0.24, 0.24)
         tip = (x + way, y - b.between(0.08, 0.16))
@@ -234,9 +196,8 @@ def cemetery(b: Brush) -> None:
     b.line([(0, horizon - 0.04), (1, horizon - 0.04)], (60, 60, 66), 0.012)
     grass = b.near((85, 110, 75))
     b.gradient(grass, mix(grass, (50, 65, 50), 0.6), horizon, 1)
-    for row, (y, size, columns) in enumerate(
-        ((horizon + 0.12, 0.6, 6), (horizon + 0.28, 0.85, 5), (0.96, 1.15, 4))
-    ):
+    rows = ((horizon + 0.12, 0.6, 6), (horizon + 0.28, 0.85, 5), (0.96, 1.15, 4))
+    for row, (y, size, columns) in enumerate(rows):
         shift = b.between(-0.06, 0.06) + 0.08 * (row % 2)
         for i in range(columns):
             if b.chance(0.12):
@@ -248,20 +209,15 @@ def cemetery(b: Brush) -> None:
             b.ellipse(gx, y, half * 1.5, 0.02 * size, (60, 70, 50))
             if b.chance(0.3):
                 b.rectangle(gx - half * 0.3, y - tall * 1.25, gx + half * 0.3, y, stone)
-                b.rectangle(
-                    gx - half * 1.0, y - tall * 0.95, gx + half * 1.0, y - tall * 0.7, stone
-                )
+                b.rectangle(gx - half, y - tall * 0.95, gx + half, y - tall * 0.7, stone)
                 continue
             b.ellipse(gx + 0.012, y - tall * 0.7, half, half, dark)
             b.rectangle(gx - half + 0.012, y - tall * 0.7, gx + half + 0.012, y, dark)
             b.ellipse(gx, y - tall * 0.7, half, half, stone)
             b.rectangle(gx - half, y - tall * 0.7, gx + half, y, stone)
             b.line([(gx, y - tall * 0.9), (gx, y - tall * 0.35)], dark, 0.012)
-            b.line(
-                [(gx - half * 0.45, y - tall * 0.72), (gx + half * 0.45, y - tall * 0.72)],
-                dark,
-                0.012,
-            )
+            bar = y - tall * 0.72
+            b.line([(gx - half * 0.45, bar), (gx + half * 0.45, bar)], dark, 0.012)
 
 
 def windmill(b: Brush) -> None:
@@ -282,11 +238,9 @@ def windmill(b: Brush) -> None:
     wall = b.near(b.pick(((150, 95, 70), (235, 230, 220), (120, 85, 65))))
     foot = horizon + 0.14
     b.ellipse(x, foot, 0.22, 0.035, mix(grass, (40, 70, 30), 0.4))
-    b.polygon([(x - 0.085, hub), (x + 0.085, hub), (x + 0.145, foot), (x - 0.145, foot)], wall)
-    b.polygon(
-        [(x + 0.02, hub), (x + 0.085, hub), (x + 0.145, foot), (x + 0.04, foot)],
-        mix(wall, (30, 20, 20), 0.2),
-    )
+    b.trapezoid(x, hub, 0.085, foot, 0.145, wall)
+    shaded = [(x + 0.02, hub), (x + 0.085, hub), (x + 0.145, foot), (x + 0.04, foot)]
+    b.polygon(shaded, mix(wall, (30, 20, 20), 0.2))
     cap = mix(wall, (60, 30, 30), 0.6)
     b.ellipse(x, hub, 0.1, 0.085, cap)
     b.rectangle(x - 0.1, hub, x + 0.1, hub + 0.03, cap)

@@ -13,17 +13,14 @@ exactly the softened published ones. Neither alone determines the emotion.
 Legend: C = 8 emotions, S scenes, O objects, L = 11 levels of tone.
 """
 
-import csv
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_modules.emoscenes.objects import OBJECT_NAMES
-from data_modules.emoscenes.scenes import SCENE_NAMES
+from data_modules.emoscenes.attributes import attribute_rows
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 
 Table = NDArray[np.float64]
@@ -45,12 +42,8 @@ LEVELS: Final = tuple(level / 10 for level in range(11))
 """EmoSet's levels of brightness and colorfulness."""
 
 TONE_DEVIATION: Final = 0.18
-BRIGHTNESS_MEAN: Final = dict(
-    zip(EMOTIONS, (0.58, 0.50, 0.56, 0.52, 0.46, 0.46, 0.38, 0.40), strict=True)
-)
-COLORFULNESS_MEAN: Final = dict(
-    zip(EMOTIONS, (0.60, 0.52, 0.52, 0.60, 0.52, 0.46, 0.42, 0.38), strict=True)
-)
+BRIGHTNESS_MEAN: Final = (0.58, 0.50, 0.56, 0.52, 0.46, 0.46, 0.38, 0.40)
+COLORFULNESS_MEAN: Final = (0.60, 0.52, 0.52, 0.60, 0.52, 0.46, 0.42, 0.38)
 """Tone given the emotion: sad and fearful images are slightly darker and paler (extension)."""
 
 
@@ -126,17 +119,11 @@ class Recipe:
 
 
 @cache
-def build_recipe(temperature: float = TEMPERATURE) -> Recipe:
-    """Build the tables of EmoScenes at a temperature.
-
-    Raises:
-        ValueError: If the temperature is not positive.
-    """
-    if temperature <= 0:
-        raise ValueError(f"temperature is {temperature}; choose a positive number")
-    objects = (1 - NO_OBJECT) * _given_emotion("object", temperature)  # [O, C]
+def build_recipe() -> Recipe:
+    """Build the tables of EmoScenes."""
+    objects = (1 - NO_OBJECT) * _given_emotion("object")  # [O, C]
     return Recipe(
-        scene=_given_emotion("scene", temperature),
+        scene=_given_emotion("scene"),
         object=np.vstack([objects, np.full((1, N_EMOTIONS), NO_OBJECT)]),
         brightness=_tone_given_emotion(BRIGHTNESS_MEAN),
         colorfulness=_tone_given_emotion(COLORFULNESS_MEAN),
@@ -152,21 +139,14 @@ def published(kind: str) -> Table:
     Returns:
         [S or O, C], rows in the order of ``SCENE_NAMES`` or ``OBJECT_NAMES``, each sums to 1.
     """
-    text = files(__package__).joinpath("attribute_emotion.csv").read_text("utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    probability = {
-        row["attribute"]: [float(row[emotion]) for emotion in EMOTIONS]
-        for row in rows
-        if row["kind"] == kind
-    }
-    names = SCENE_NAMES if kind == "scene" else OBJECT_NAMES
-    table = np.array([probability[name.lower().replace(" ", "_")] for name in names])
+    rows = attribute_rows(kind)
+    table = np.array([[float(row[emotion]) for emotion in EMOTIONS] for row in rows])
     return table / table.sum(1, keepdims=True)
 
 
-def _given_emotion(kind: str, temperature: float) -> Table:
+def _given_emotion(kind: str) -> Table:
     """Return p(attribute | y), [S or O, C], from the published table, softened."""
-    softened = published(kind) ** (1 / temperature)
+    softened = published(kind) ** (1 / TEMPERATURE)
     softened /= softened.sum(1, keepdims=True)  # p(y | attribute)
     return softened * flattest_marginal(softened)[:, None] * N_EMOTIONS
 
@@ -200,10 +180,10 @@ def flattest_marginal(conditional: Table) -> Table:
     raise ValueError("no marginal makes the emotions uniform; add attributes of the rarest emotion")
 
 
-def _tone_given_emotion(mean: dict[str, float]) -> Table:
+def _tone_given_emotion(mean: tuple[float, ...]) -> Table:
     """Return p(level | y), [L, C]: a Gaussian on the levels 0.1 to 0.9."""
     level = np.array(LEVELS)[:, None]
-    table = np.exp(-0.5 * ((level - np.array(list(mean.values()))) / TONE_DEVIATION) ** 2)
+    table = np.exp(-0.5 * ((level - np.array(mean)) / TONE_DEVIATION) ** 2)
     table[[0, -1]] = 0  # the extreme levels would hide scene and object
     return table / table.sum(0)
 

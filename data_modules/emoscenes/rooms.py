@@ -2,7 +2,7 @@
 
 from math import cos, sin
 
-from data_modules.emoscenes.brush import BRIGHT, WHITE, Brush, Colour, mix
+from data_modules.emoscenes.brush import BRIGHT, WHITE, Brush, Colour, Passage, Point, mix
 
 
 def bedroom(b: Brush) -> None:
@@ -11,10 +11,7 @@ def bedroom(b: Brush) -> None:
     floor = b.between(0.62, 0.68)
     b.gradient(wall, mix(wall, WHITE, 0.25), 0, floor)
     b.gradient(b.near((165, 120, 80)), b.near((125, 85, 55)), floor, 1)
-    flip = b.chance(0.5)
-
-    def at(x: float) -> float:
-        return 1 - x if flip else x
+    at = b.mirror()
 
     sky = b.pick(((150, 205, 245), (40, 50, 95), (245, 200, 160)))
     x = b.between(0.6, 0.68)
@@ -49,18 +46,12 @@ def bedroom(b: Brush) -> None:
 def corridor(b: Brush) -> None:
     """A long passage in one-point perspective with doors and ceiling lamps."""
     wall = b.near(b.pick(((165, 180, 160), (190, 180, 155), (150, 165, 185))))
-    x, y, r = b.between(0.42, 0.58), b.between(0.42, 0.52), b.between(0.07, 0.1)
+    passage = Passage(b.between(0.42, 0.58), b.between(0.42, 0.52), b.between(0.07, 0.1))
     dark: Colour = (20, 20, 24)
-
-    def along(u: float, v: float, depth: float) -> tuple[float, float]:
-        """Map the corner (u, v) of the frame inwards; depth 0 is near, 1 is the far end."""
-        share = depth**0.6
-        near, far = (u, v), (x + (u - 0.5) * 2 * r, y + (v - 0.5) * 2 * r)
-        return near[0] + (far[0] - near[0]) * share, near[1] + (far[1] - near[1]) * share
-
-    surfaces: tuple[tuple[Colour, tuple[float, float], tuple[float, float]], ...] = (
+    floor = b.near(b.pick(((120, 110, 100), (95, 105, 115), (140, 95, 80))))
+    surfaces: tuple[tuple[Colour, Point, Point], ...] = (
         (mix(wall, WHITE, 0.25), (0, 0), (1, 0)),
-        (b.near(b.pick(((120, 110, 100), (95, 105, 115), (140, 95, 80)))), (0, 1), (1, 1)),
+        (floor, (0, 1), (1, 1)),
         (wall, (0, 0), (0, 1)),
         (mix(wall, dark, 0.12), (1, 0), (1, 1)),
     )
@@ -68,32 +59,24 @@ def corridor(b: Brush) -> None:
     for colour, first, second in surfaces:
         for band in range(bands):
             d0, d1 = band / bands, (band + 1) / bands
-            quad = [along(*first, d0), along(*second, d0), along(*second, d1), along(*first, d1)]
-            b.polygon(quad, mix(colour, dark, 0.75 * d0))
-    b.polygon([along(0, 0, 1), along(1, 0, 1), along(1, 1, 1), along(0, 1, 1)], dark)
+            b.polygon(passage.strip(first, second, d0, d1), mix(colour, dark, 0.75 * d0))
+    b.rectangle(*passage.at(0, 0, 1), *passage.at(1, 1, 1), dark)
     door = b.near(b.pick(((110, 65, 45), (70, 90, 110), (60, 100, 85))))
     for side in (0, 1):
         for place in (0.06, 0.38, 0.7):
             start, stop = place + b.between(0, 0.04), place + 0.2
-            low, high = (along(side, 1, d) for d in (start, stop))
-            top0, top1 = (along(side, 0.22, d) for d in (start, stop))
-            b.polygon([low, top0, top1, high], mix(door, dark, 0.7 * place))
-            knob = along(side, 0.62, stop - 0.05)
+            leaf = passage.strip((side, 1), (side, 0.22), start, stop)
+            b.polygon(leaf, mix(door, dark, 0.7 * place))
+            knob = passage.at(side, 0.62, stop - 0.05)
             b.ellipse(*knob, 0.012 * (1.2 - place), 0.012 * (1.2 - place), (230, 200, 110))
     for place in (0.04, 0.3, 0.58, 0.84):
-        lamp = [
-            along(0.4, 0, place),
-            along(0.6, 0, place),
-            along(0.6, 0, place + 0.1),
-            along(0.4, 0, place + 0.1),
-        ]
+        lamp = passage.strip((0.4, 0), (0.6, 0), place, place + 0.1)
         b.polygon(lamp, mix((255, 252, 225), dark, 0.3 * place))
-        gleam = [
-            along(u, 1, place + d) for u, d in ((0.42, 0), (0.58, 0), (0.56, 0.1), (0.44, 0.1))
-        ]
-        b.polygon(gleam, mix(surfaces[1][0], WHITE, 0.3 * (1 - place)))
+        corners = ((0.42, 0), (0.58, 0), (0.56, 0.1), (0.44, 0.1))
+        gleam = [passage.at(u, 1, place + depth) for u, depth in corners]
+        b.polygon(gleam, mix(floor, WHITE, 0.3 * (1 - place)))
     for side in (0, 1):
-        b.line([along(side, 1, 0), along(side, 1, 1)], mix(wall, dark, 0.6), 0.014)
+        b.line([passage.at(side, 1, 0), passage.at(side, 1, 1)], mix(wall, dark, 0.6), 0.014)
 
 
 def catacomb(b: Brush) -> None:
@@ -107,22 +90,14 @@ def catacomb(b: Brush) -> None:
             shade = mix(b.near(stone, 12), (25, 16, 10), 0.35 + 0.25 * abs(y - 0.45))
             b.rectangle(x, y, x + 0.122, y + 0.08, shade)
     x, half, top = b.between(0.44, 0.56), b.between(0.15, 0.19), b.between(0.3, 0.36)
-    for grow, colour in (
-        (0.07, mix(stone, WHITE, 0.25)),
-        (0.035, mix(stone, (40, 25, 15), 0.3)),
-        (0, (10, 7, 6)),
-    ):
+    edge, inside = mix(stone, WHITE, 0.25), mix(stone, (40, 25, 15), 0.3)
+    for grow, colour in ((0.07, edge), (0.035, inside), (0, (10, 7, 6))):
         b.ellipse(x, top + half, half + grow, half + grow, colour)
         b.rectangle(x - half - grow, top + half, x + half + grow, 0.86, colour)
     for inner in (0.65, 0.4):
-        b.ellipse(x, top + half + 0.06, half * inner, half * inner, (48 - int(40 * inner), 26, 16))
-        b.rectangle(
-            x - half * inner,
-            top + half + 0.06,
-            x + half * inner,
-            0.86,
-            (48 - int(40 * inner), 26, 16),
-        )
+        r, y, colour = half * inner, top + half + 0.06, (48 - int(40 * inner), 26, 16)
+        b.ellipse(x, y, r, r, colour)
+        b.rectangle(x - r, y, x + r, 0.86, colour)
     bone = b.near((215, 200, 165), 12)
     for side in (-1, 1):
         for row in range(3):
@@ -131,19 +106,13 @@ def catacomb(b: Brush) -> None:
             b.rectangle(nx - 0.1, ny + 0.03, nx + 0.1, ny + 0.11, (18, 11, 8))
             for _ in range(b.count(2, 4)):
                 bx, by = nx + b.between(-0.06, 0.04), ny + b.between(0.07, 0.1)
-                b.line(
-                    [(bx, by), (bx + b.between(0.03, 0.07), by - b.between(-0.01, 0.02))],
-                    bone,
-                    0.016,
-                )
+                tip = (bx + b.between(0.03, 0.07), by - b.between(-0.01, 0.02))
+                b.line([(bx, by), tip], bone, 0.016)
             if b.chance(0.6):
                 b.ellipse(nx + b.between(-0.05, 0.05), ny + 0.06, 0.026, 0.028, bone)
         tx, ty = x + side * (half + 0.085), b.between(0.4, 0.46)
-        for r, colour in (
-            (0.075, mix(stone, (255, 170, 60), 0.55)),
-            (0.045, (250, 150, 40)),
-            (0.025, (255, 235, 140)),
-        ):
+        glow = mix(stone, (255, 170, 60), 0.55)
+        for r, colour in ((0.075, glow), (0.045, (250, 150, 40)), (0.025, (255, 235, 140))):
             b.ellipse(tx, ty, r * 0.8, r * 1.2, colour)
         b.line([(tx, ty + 0.05), (tx, ty + 0.15)], (60, 38, 22), 0.022)
     b.gradient(mix(stone, (25, 16, 10), 0.45), mix(stone, (15, 9, 6), 0.65), 0.85, 1)
@@ -158,20 +127,12 @@ def jail_cell(b: Brush) -> None:
             x, y = (column + 0.5 * (row % 2)) / 4.5 - 0.1, row * 0.1
             b.rectangle(x, y, x + 0.205, y + 0.086, b.near(brick, 6))
     b.gradient(mix(brick, (50, 50, 55), 0.55), mix(brick, (30, 30, 35), 0.7), 0.7, 1)
-    flip = b.chance(0.5)
-
-    def at(x: float) -> float:
-        return 1 - x if flip else x
+    at = b.mirror()
 
     wx, wy = b.between(0.56, 0.66), b.between(0.12, 0.17)
     b.rectangle(at(wx - 0.02), wy - 0.02, at(wx + 0.24), wy + 0.2, (65, 65, 70))
-    b.rectangle(
-        at(wx),
-        wy,
-        at(wx + 0.22),
-        wy + 0.18,
-        b.pick(((165, 205, 235), (45, 55, 90), (235, 205, 150))),
-    )
+    sky = b.pick(((165, 205, 235), (45, 55, 90), (235, 205, 150)))
+    b.rectangle(at(wx), wy, at(wx + 0.22), wy + 0.18, sky)
     for i in (1, 2, 3):
         b.line([(at(wx + 0.055 * i), wy), (at(wx + 0.055 * i), wy + 0.18)], (45, 45, 50), 0.016)
     steel, blanket = (75, 80, 88), b.near(b.pick(((110, 120, 90), (90, 100, 130), (130, 105, 85))))
@@ -210,9 +171,7 @@ def greenhouse(b: Brush) -> None:
     leaf = (b.near((55, 145, 55)), b.near((90, 175, 70)), b.near((35, 110, 50)))
     b.ellipse(x, y, 0.16, 0.07, leaf[2])
     bottom = b.between(0.12, 0.2)
-    b.polygon(
-        [(x - 0.03, y), (x + 0.03, y), (x + bottom, 1), (x - bottom, 1)], b.near((215, 205, 185))
-    )
+    b.trapezoid(x, y, 0.03, 1, bottom, b.near((215, 205, 185)))
     for step in range(7):
         t = (step + 0.5) / 7
         py = y + (0.97 - y) * t

@@ -8,38 +8,15 @@ from collections.abc import Callable
 from typing import Final
 
 from data_modules.emoscenes import halls, nature, places, rooms
+from data_modules.emoscenes.attributes import attribute_rows
 from data_modules.emoscenes.brush import BRIGHT, WHITE, Brush, mix
 
+_PAINTERS: Final = vars(halls) | vars(nature) | vars(places) | vars(rooms)
+
 SCENES: Final[dict[str, Callable[[Brush], None]]] = {
-    painter.__name__: painter
-    for painter in (
-        places.amusement_park,
-        halls.auditorium,
-        rooms.bedroom,
-        halls.boxing_ring,
-        places.bullring,
-        rooms.catacomb,
-        places.cemetery,
-        nature.coast,
-        rooms.corridor,
-        halls.delicatessen,
-        rooms.greenhouse,
-        halls.ice_skating_rink,
-        places.industrial_area,
-        rooms.jail_cell,
-        places.landfill,
-        nature.mountain_snowy,
-        places.playground,
-        nature.pond,
-        halls.stage,
-        halls.supermarket,
-        nature.underwater,
-        nature.volcano,
-        nature.waterfall,
-        places.windmill,
-    )
+    row["attribute"]: _PAINTERS[row["attribute"]] for row in attribute_rows("scene")
 }
-"""EmoSet's scene name -> its painter, in alphabetical order."""
+"""EmoSet's scene name -> its painter, the function of that name, in alphabetical order."""
 
 SCENE_NAMES: Final = tuple(SCENES)
 

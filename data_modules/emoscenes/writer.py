@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -43,7 +42,7 @@ def write_emoscenes(
     seed: int = 0,
     processes: int | None = None,
 ) -> Path:
-    """Write the data set; do nothing if ``root`` already holds the same one.
+    """Write the data set and return ``root``; do nothing if it already holds the same one.
 
     Everything is written beside ``root`` and moved there at the end. Image ``index`` of a split
     depends on (seed, split, index) only. The emotions alternate, so each split is balanced.
@@ -55,14 +54,10 @@ def write_emoscenes(
         seed: Seed of everything random, 0 or more.
         processes: Number of processes; None for one per available CPU core.
 
-    Returns:
-        ``root``.
-
     Raises:
         UserError: If an argument is impossible, the twemoji images are missing, or ``root`` holds
             something that is not EmoScenes.
     """
-    root = Path(root)
     if set(sizes) != set(SPLITS) or min(sizes.values()) < 0:
         raise UserError(f"sizes is {dict(sizes)}; give train, val and test, each 0 or more")
     if size < 16 or seed < 0:
@@ -74,18 +69,17 @@ def write_emoscenes(
         raise UserError(f"{root} holds something other than EmoScenes; choose another folder")
 
     root.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    try:
-        fresh = scratch / "fresh"
+    with tempfile.TemporaryDirectory(
+        prefix=f".{root.name}-", dir=root.parent, ignore_cleanup_errors=True
+    ) as scratch:
+        fresh = Path(scratch, "fresh")
         _write_images(fresh, card, processes or os.cpu_count() or 1)
         write_info(fresh, _attributes(), compact=True)
         (fresh / CARD_NAME).write_text(json.dumps(card), "utf-8")
         (fresh / "DATA_CARD.md").write_text(describe(card), "utf-8")
         if root.exists():
-            root.rename(scratch / "old")
+            root.rename(Path(scratch, "old"))
         fresh.rename(root)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return root
 
 

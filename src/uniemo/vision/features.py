@@ -78,21 +78,16 @@ class FeatureCache:
     device: torch.device
 
     def load(self, requests: Sequence[FeatureRequest], split: str) -> list[FeatureTable]:
-        """Return features of a split; one pass over it computes all that are not on disk.
+        """Return a table for each request; one pass computes all that are not on disk.
 
         Args:
             requests: Which features.
             split: "train", "val" or "test".
-
-        Returns:
-            A table for each request.
         """
         emotion = self.data.annotations(split).emotion  # [n]
-        chosen = [chosen_rows(emotion, request.limit) for request in requests]
-        pairs = list(zip(requests, chosen, strict=True))
+        pairs = [(request, chosen_rows(emotion, request.limit)) for request in requests]
         paths = [self._path(request, split, rows) for request, rows in pairs]
-        found = zip(paths, pairs, strict=True)
-        missing = {path: pair for path, pair in found if not path.is_file()}
+        missing = {p: pair for p, pair in zip(paths, pairs, strict=True) if not p.is_file()}
         if missing:
             self._compute(missing, split)
         return [FeatureTable(**load_file(path)) for path in paths]

@@ -81,12 +81,8 @@ class EmotionImageFolder:
 def read_image(path: Path, size: int) -> Tensor:
     """Read an image's centre square, resized with antialiasing as real images are.
 
-    Args:
-        path: Of a file that Pillow reads.
-        size: H.
-
     Returns:
-        [3, H, H] in [0, 1].
+        [3, H, H] in [0, 1], H = ``size``.
 
     Raises:
         UserError: If it cannot be decoded.

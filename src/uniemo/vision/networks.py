@@ -168,17 +168,6 @@ def clip_vit_l14() -> ImageNetwork:
     return ImageNetwork(visual, "CLIP ViT-L/14 (OpenAI)", 768, 224, tuple(mean), tuple(std))
 
 
-class _Inception(nn.Module):
-    """torchmetrics' Inception, which requires uint8 and resizes it itself."""
-
-    def __init__(self, inception: nn.Module) -> None:
-        super().__init__()
-        self.inception = inception
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.inception((image * 255).round().to(torch.uint8))
-
-
 class InceptionNetwork(ImageNetwork):
     """Inception's 2,048 features as FID's authors compute them, through torchmetrics.
 
@@ -193,11 +182,11 @@ class InceptionNetwork(ImageNetwork):
 
             inception = NoTrainInceptionV3("inception-v3-compat", features_list=["2048"])
         name = "Inception-v3 (FID's own), resized by torch-fidelity to 299 px"
-        super().__init__(_Inception(inception), name, 2048, 299, (0.0,) * 3, (1.0,) * 3)
+        super().__init__(inception, name, 2048, 299, (0.0,) * 3, (1.0,) * 3)
 
     def preprocess(self, image: Tensor) -> Tensor:
-        """Return images [B, 3, H, H] in [0, 1] in their own size."""
-        return self.to_float(image)
+        """Return images [B, 3, H, H] as uint8 in their own size: the network resizes them."""
+        return (self.to_float(image) * 255).round().to(torch.uint8)
 
 
 def imagenet_resnet50() -> ImageNetwork:
