@@ -18,7 +18,6 @@ from uniemo.diffusion import SamplingConfig, StableDiffusion
 from uniemo.errors import UserError
 from uniemo.utils.files import write_bytes
 from uniemo.utils.precision import native_precision
-from uniemo.utils.sources import resolve
 
 CONFIG = "config.yaml"  # of a run, in its folder
 IRRELEVANT = {
@@ -32,10 +31,9 @@ IRRELEVANT = {
 
 def relevant_settings(content: Any) -> Any:
     """Return nested settings without those of :data:`IRRELEVANT`."""
-    if isinstance(content, dict):
-        kept = {key: value for key, value in content.items() if key not in IRRELEVANT}
-        return {key: relevant_settings(value) for key, value in kept.items()}
-    return content
+    if not isinstance(content, dict):
+        return content
+    return {key: relevant_settings(content[key]) for key in content if key not in IRRELEVANT}
 
 
 def experiment_parser(prog: str, description: str = "") -> Parser:
@@ -199,11 +197,9 @@ class Experiment:
         Raises:
             UserError: If the experiment has none.
         """
-        diffusion = self.model.diffusion
-        if diffusion is None:
+        if self.model.diffusion is None:
             raise UserError("the experiment has no diffusion head; set model.diffusion.source")
-        source = resolve(diffusion.source)
-        return StableDiffusion.from_pretrained(source, diffusion.dtype).to(self.device)
+        return self.model.diffusion.load().to(self.device)
 
 
 def _plain(value: Any) -> Any:

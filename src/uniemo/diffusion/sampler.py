@@ -18,7 +18,7 @@ from torch import Tensor
 
 from uniemo.diffusion.stable_diffusion import StableDiffusion
 from uniemo.emotions import N_EMOTIONS
-from uniemo.errors import UserError
+from uniemo.errors import UserError, check_least
 
 MAX_INDEX = 2**29
 """Images per emotion with distinct seeds: of 32 bits, three hold the emotion."""
@@ -26,7 +26,7 @@ MAX_INDEX = 2**29
 
 @dataclass
 class SamplingConfig:
-    """Settings of sampling."""
+    """How images are denoised."""
 
     scheduler: str = "UniPCMultistepScheduler"
     """Class name of a diffusers scheduler; it uses the noise schedule of the Stable Diffusion."""
@@ -47,14 +47,8 @@ class SamplingConfig:
     more closely and are less diverse."""
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            UserError: If draws, steps or batch size are below 1.
-        """
-        for name in ("draws", "num_inference_steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        """Raise a UserError if draws, steps or batch size are below 1."""
+        check_least(self, "sampling", draws=1, num_inference_steps=1, batch_size=1)
 
 
 def image_generator(seed: int, emotion: int, index: int) -> torch.Generator:
