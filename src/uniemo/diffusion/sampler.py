@@ -8,7 +8,7 @@ tokens of a prompt, W width of the text encoder.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ class SamplingConfig:
 
 
 def image_generator(seed: int, emotion: int, index: int) -> torch.Generator:
-    """Return the random generator of one image, a function of (seed, emotion, index) alone.
+    """Return the CPU generator of one image, a function of (seed, emotion, index) alone.
 
     PyTorch's CPU generator uses only 32 bits of its seed, so a hash as seed would give two images
     of a large set the same noise (with probability 0.6 among 94,000 images). Here emotion (3 bits)
@@ -63,9 +63,6 @@ def image_generator(seed: int, emotion: int, index: int) -> torch.Generator:
         seed: Seed of the run, 0 or more.
         emotion: Label index, 0 to 7.
         index: Number of the image within its emotion, below 2**29.
-
-    Returns:
-        A generator on the CPU.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -95,7 +92,6 @@ def sample(
     conditioning: Tensor,
     generators: Sequence[torch.Generator],
     config: SamplingConfig,
-    progress: Callable[[int], None] | None = None,
 ) -> Tensor:
     """Sample one image per condition (Ho and Salimans, 2022; Zhao et al., NeurIPS 2023: UniPC).
 
@@ -104,8 +100,7 @@ def sample(
         conditioning: Hidden states of the prompts [N, T, W], from ``head.condition``.
         generators: N generators on the CPU, one per image, which this call advances; from
             :func:`image_generator`.
-        config: Scheduler, steps, guidance scale and batch size; ``draws`` has no effect here.
-        progress: Called after each batch with the number of images sampled so far.
+        config: All but its ``draws`` has an effect.
 
     Returns:
         Images [N, 3, H, H] float32 in [0, 1] on the head's device.
@@ -125,8 +120,6 @@ def sample(
         images.append(
             _denoise(head, conditioning[chunk], unconditional, list(generators[chunk]), config)
         )
-        if progress is not None:
-            progress(min(start + config.batch_size, len(generators)))
     return torch.cat(images)
 
 
@@ -167,11 +160,7 @@ def _denoise(
 
 
 def build_scheduler(head: StableDiffusion, name: str) -> Any:
-    """Build a diffusers scheduler with the noise schedule of a Stable Diffusion.
-
-    Args:
-        head: Stable Diffusion, for its scheduler configuration.
-        name: Class name, for instance ``"UniPCMultistepScheduler"``.
+    """Build a diffusers scheduler, by its class's name, with the noise schedule of a head.
 
     Raises:
         UserError: If the scheduler does not exist or does not fit Stable Diffusion.
