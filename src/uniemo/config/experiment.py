@@ -37,12 +37,7 @@ def relevant_settings(content: Any) -> Any:
 
 
 def experiment_parser(prog: str, description: str = "") -> Parser:
-    """Return the parser of every key of an experiment.
-
-    Args:
-        prog: The command, for its help.
-        description: What it does.
-    """
+    """Return the parser of every key of an experiment, for a command with this description."""
     parser = Parser(prog=prog, description=description, allow_abbrev=False)
     parser.add_argument("-c", "--config", action="config", help="a file; later ones have priority")
     parser.add_argument(
@@ -71,18 +66,6 @@ class Experiment:
         config: All keys, checked, with their defaults.
         parser: What has checked them.
 
-    Attributes:
-        name: Of the experiment.
-        phase: Name of the phase.
-        seed: All randomness flows from it.
-        folder: Of the experiment's runs.
-        phase_folder: Of the phase's run.
-        model: Settings of the model.
-        generate: Settings of the generate phase.
-        finetune: Settings of the finetune phase.
-        evaluation: Settings of the evaluation.
-        trainer: Arguments of the trainer, callbacks and strategy built.
-
     Raises:
         UserError: If a number is out of range.
     """
@@ -95,13 +78,13 @@ class Experiment:
         self.name: str = groups.experiment
         self.phase: str = groups.phase
         self.seed: int = groups.seed_everything
-        self.folder = Path(groups.runs, self.name)
+        self.folder = Path(groups.runs, self.name)  # of all phases' runs
         self.phase_folder = self.folder / self.phase
         self.model: ModelSettings = groups.model
         self.generate: GenerateConfig = groups.generate
         self.finetune: FinetuneConfig = groups.finetune
         self.evaluation: EvaluationConfig = groups.eval
-        self.trainer: dict[str, Any] = groups.trainer.as_dict()
+        self.trainer: dict[str, Any] = groups.trainer.as_dict()  # callbacks and strategy built
 
     @classmethod
     def read(cls, file: str, overrides: Iterable[str] = (), prog: str = "uniemo") -> "Experiment":

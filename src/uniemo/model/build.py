@@ -15,8 +15,7 @@ from uniemo.utils.sources import resolve
 def build_model(settings: ModelSettings) -> UniEmo:
     """Load CLIP and Stable Diffusion and build the model on them.
 
-    Args:
-        settings: What to build; with ``start_from``, trained weights are taken from there.
+    With ``start_from``, trained weights are taken from there.
 
     Raises:
         UserError: If weights are missing or do not fit together.
