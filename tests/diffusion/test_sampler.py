@@ -76,11 +76,13 @@ def test_guidance_1_runs_the_condition_alone(
     torch.testing.assert_close(exactly, nearly, rtol=0, atol=1e-4)
 
 
-def test_every_named_scheduler_runs(head: StableDiffusion) -> None:
+def test_every_named_scheduler_runs_and_progress_counts_images(head: StableDiffusion) -> None:
     for name in ("PNDMScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler"):
+        finished: list[int] = []
         config = SamplingConfig(name, num_inference_steps=2, batch_size=2)
-        images = sample(head, conditions(head, 3), generators(3), config)
+        images = sample(head, conditions(head, 3), generators(3), config, finished.append)
         assert images.isfinite().all()
+        assert finished == [2, 3]
 
 
 def test_scheduler_takes_over_the_noise_schedule(head: StableDiffusion, folder: Path) -> None:

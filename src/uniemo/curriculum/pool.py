@@ -221,5 +221,5 @@ def pool_of_folder(images: Path) -> pyarrow.Table:
     """
     files = EmotionImageFolder(images, per_emotion=2**31, size=1).files
     target, index, paths = zip(*files, strict=True)
-    images = [str(path.resolve()) for path in paths]
-    return pyarrow.table({"image": images, "target": target, "index": index})
+    image = [str(path.resolve()) for path in paths]
+    return pyarrow.table({"image": image, "target": target, "index": index})

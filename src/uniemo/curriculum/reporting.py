@@ -134,13 +134,14 @@ def progress_arguments(enabled: bool | None) -> dict[str, Any]:
 
 def save_sample_grid(model: UniEmo, trainer: Trainer, path: Path) -> None:
     """Generate images 0 to 7 of every emotion, a row each; save and log the grid."""
-    emotion = torch.arange(N_EMOTIONS).repeat_interleave(8)
-    index = torch.arange(8).repeat(N_EMOTIONS)
+    per_emotion = 8
+    emotion = torch.arange(N_EMOTIONS).repeat_interleave(per_emotion)
+    index = torch.arange(per_emotion).repeat(N_EMOTIONS)
     training = model.training
     model.eval()
     images, _ = model.painter.generate(emotion, index)
     model.train(training)
-    image = make_grid(images.cpu(), nrow=8, padding=2)  # [3, height, width]
+    image = make_grid(images.cpu(), nrow=per_emotion, padding=2)  # [3, height, width]
     save_image(image, path)
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):

@@ -8,7 +8,7 @@ tokens of a prompt, W width of the text encoder.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,7 @@ def sample(
     conditioning: Tensor,
     generators: Sequence[torch.Generator],
     config: SamplingConfig,
+    progress: Callable[[int], None] | None = None,
 ) -> Tensor:
     """Sample one image per condition (Ho and Salimans, 2022; Zhao et al., NeurIPS 2023: UniPC).
 
@@ -101,6 +102,7 @@ def sample(
         generators: N generators on the CPU, one per image, which this call advances; from
             :func:`image_generator`.
         config: All but its ``draws`` has an effect.
+        progress: Called after each batch with the number of images sampled so far.
 
     Returns:
         Images [N, 3, H, H] float32 in [0, 1] on the head's device.
@@ -120,6 +122,8 @@ def sample(
         images.append(
             _denoise(head, conditioning[chunk], unconditional, list(generators[chunk]), config)
         )
+        if progress is not None:
+            progress(min(start + config.batch_size, len(generators)))
     return torch.cat(images)
 
 
