@@ -9,6 +9,17 @@ class UserError(Exception):
     """
 
 
+def check_least(settings: object, group: str, **least: float) -> None:
+    """Check settings of a group against the least value of each.
+
+    Raises:
+        UserError: If one is below it.
+    """
+    for name, smallest in least.items():
+        if (value := getattr(settings, name)) < smallest:
+            raise UserError(f"{group}.{name} is {value}; give at least {smallest}")
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message, or the error's type if the message is empty."""
     return next(iter(str(error).splitlines()), type(error).__name__)

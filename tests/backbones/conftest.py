@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import CLIPTokenizer
 
-from tests.tiny import UNET, VAE
+from tests.tiny import UNET, VAE, random_head
 from uniemo.backbones.captions import CONTEXT_LENGTH, build_tokenizer
 from uniemo.backbones.denoiser import SCHEDULE
 from uniemo.diffusion import StableDiffusion
@@ -57,9 +57,7 @@ def head(tokenizer: CLIPTokenizer) -> StableDiffusion:
         "num_attention_heads": 2,
         "max_position_embeddings": CONTEXT_LENGTH,
     }
-    return StableDiffusion.from_config(
-        VAE | vae, UNET | {"sample_size": 16}, text_encoder, SCHEDULE, tokenizer
-    )
+    return random_head(VAE | vae, UNET | {"sample_size": 16}, text_encoder, SCHEDULE, tokenizer)
 
 
 @pytest.fixture

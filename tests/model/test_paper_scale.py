@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from tests.tiny import random_head
 from uniemo.config.experiment import Experiment
-from uniemo.diffusion import StableDiffusion
 from uniemo.model import assemble
 from uniemo.model.optimizer import trained_parameters
 from uniemo.understanding import load_clip
@@ -39,7 +39,7 @@ def test_paper_scale_has_the_papers_widths_and_trains_what_the_paper_trains():
     settings = Experiment.read("emoset").model
     with torch.device("meta"):
         backbone = load_clip(settings.clip.model, load_weights=False)
-        head = StableDiffusion.from_config(**STABLE_DIFFUSION_15)
+        head = random_head(**STABLE_DIFFUSION_15)
         module = assemble(backbone, head, settings)
     chain, fusion = module.understanding.chain, module.fusion
     assert (chain.width, fusion.embedding_width, module.head.width) == (1024, 768, 768)
@@ -82,7 +82,7 @@ def test_an_image_keeps_the_memory_that_the_settings_name(monkeypatch):
         lambda q, k, v, **_: Fused.apply(q, k, v),
     )
     with torch.device("meta"):
-        head = StableDiffusion.from_config(**STABLE_DIFFUSION_15).to(torch.bfloat16)
+        head = random_head(**STABLE_DIFFUSION_15).to(torch.bfloat16)
         latent, timestep = torch.zeros(2, 4, 64, 64), torch.zeros(2, dtype=torch.long)
         states = torch.zeros(2, 77, 768, requires_grad=True)
     weights = {p.untyped_storage()._cdata for p in head.parameters()}

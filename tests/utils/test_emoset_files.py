@@ -38,7 +38,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, compact: bool) -> None:
         "label2idx": {"0.0": 0, "0.1": 1},
         "idx2label": {"0": 0.0, "1": 0.1},
     }
-    assert read_names(tmp_path)._asdict() == names
+    assert read_names(tmp_path) == tuple(names.values())
 
     rows = [ROW, SplitRow.of("awe", "7", "images/7.png")]
     write_split(tmp_path, "val", rows, compact)

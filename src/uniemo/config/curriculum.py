@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from uniemo.config.model import StageRates
-from uniemo.errors import UserError
+from uniemo.errors import UserError, check_least
 from uniemo.filtering import FilterConfig
 
 
@@ -27,16 +27,10 @@ class PoolConfig:
     """Share of the images of every emotion, relative to the other pools' shares."""
 
     def __post_init__(self) -> None:
-        """Check the numbers.
-
-        Raises:
-            UserError: If one is out of range.
-        """
-        if self.num_inference_steps < 1 or self.share <= 0:
-            raise UserError(
-                f"a pool has num_inference_steps {self.num_inference_steps} and share {self.share};"
-                " give at least 1 step and a share above 0"
-            )
+        """Raise a UserError if a number is out of range."""
+        check_least(self, "generate.pools", num_inference_steps=1)
+        if self.share <= 0:
+            raise UserError(f"generate.pools.share is {self.share}; give a share above 0")
 
 
 @dataclass
@@ -61,13 +55,8 @@ class GenerateConfig:
     """Thresholds and budget."""
 
     def __post_init__(self) -> None:
-        """Check the number.
-
-        Raises:
-            UserError: If it is below 1.
-        """
-        if self.n_images < 1:
-            raise UserError(f"generate.n_images is {self.n_images}; give at least 1")
+        """Raise a UserError if there would be no image."""
+        check_least(self, "generate", n_images=1)
 
 
 @dataclass
@@ -95,13 +84,5 @@ class FinetuneConfig:
     """Peak learning rates of the epochs on real and generated images."""
 
     def __post_init__(self) -> None:
-        """Check the numbers.
-
-        Raises:
-            UserError: If there would be no epoch.
-        """
-        if self.epochs < 1 or self.refresh_epochs < 0:
-            raise UserError(
-                f"finetune.epochs is {self.epochs} and refresh_epochs {self.refresh_epochs}; "
-                "give at least 1 and 0"
-            )
+        """Raise a UserError if there would be no epoch."""
+        check_least(self, "finetune", epochs=1, refresh_epochs=0)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from uniemo.errors import UserError
+from uniemo.errors import UserError, check_least
 
 Protocol = Literal["default", "published"]
 """"published" adds the variants of the published scripts, under their own names."""
@@ -53,14 +53,7 @@ class EvaluationConfig:
     """Folder for what is computed once: features of real images, the judge's probes."""
 
     def __post_init__(self) -> None:
-        """Check the settings.
-
-        Raises:
-            UserError: If one is too small, or if weights and network do not fit.
-        """
-        smallest = {"n_images": 2, "batch_size": 1, "judge_size": 32, "n_reconstructed": 1}
-        for name, least in smallest.items():
-            if getattr(self, name) < least:
-                raise UserError(f"eval.{name} is {getattr(self, name)}; give at least {least}")
+        """Raise a UserError if a number is too small, or if weights and network do not fit."""
+        check_least(self, "eval", n_images=2, batch_size=1, judge_size=32, n_reconstructed=1)
         if self.emotion_weights is not None and self.judge != "clip_vit_l14":
             raise UserError("eval.emotion_weights needs eval.judge clip_vit_l14; set it too")

@@ -18,7 +18,6 @@ from uniemo.diffusion import SamplingConfig, StableDiffusion
 from uniemo.errors import UserError
 from uniemo.utils.files import write_bytes
 from uniemo.utils.precision import native_precision
-from uniemo.utils.sources import resolve
 
 CONFIG = "config.yaml"  # of a run, in its folder
 IRRELEVANT = {
@@ -32,19 +31,13 @@ IRRELEVANT = {
 
 def relevant_settings(content: Any) -> Any:
     """Return nested settings without those of :data:`IRRELEVANT`."""
-    if isinstance(content, dict):
-        kept = {key: value for key, value in content.items() if key not in IRRELEVANT}
-        return {key: relevant_settings(value) for key, value in kept.items()}
-    return content
+    if not isinstance(content, dict):
+        return content
+    return {key: relevant_settings(content[key]) for key in content if key not in IRRELEVANT}
 
 
 def experiment_parser(prog: str, description: str = "") -> Parser:
-    """Return the parser of every key of an experiment.
-
-    Args:
-        prog: The command, for its help.
-        description: What it does.
-    """
+    """Return the parser of every key of an experiment, for a command with this description."""
     parser = Parser(prog=prog, description=description, allow_abbrev=False)
     parser.add_argument("-c", "--config", action="config", help="a file; later ones have priority")
     parser.add_argument(
@@ -73,18 +66,6 @@ class Experiment:
         config: All keys, checked, with their defaults.
         parser: What has checked them.
 
-    Attributes:
-        name: Of the experiment.
-        phase: Name of the phase.
-        seed: All randomness flows from it.
-        folder: Of the experiment's runs.
-        phase_folder: Of the phase's run.
-        model: Settings of the model.
-        generate: Settings of the generate phase.
-        finetune: Settings of the finetune phase.
-        evaluation: Settings of the evaluation.
-        trainer: Arguments of the trainer, callbacks and strategy built.
-
     Raises:
         UserError: If a number is out of range.
     """
@@ -97,13 +78,13 @@ class Experiment:
         self.name: str = groups.experiment
         self.phase: str = groups.phase
         self.seed: int = groups.seed_everything
-        self.folder = Path(groups.runs, self.name)
+        self.folder = Path(groups.runs, self.name)  # of all phases' runs
         self.phase_folder = self.folder / self.phase
         self.model: ModelSettings = groups.model
         self.generate: GenerateConfig = groups.generate
         self.finetune: FinetuneConfig = groups.finetune
         self.evaluation: EvaluationConfig = groups.eval
-        self.trainer: dict[str, Any] = groups.trainer.as_dict()
+        self.trainer: dict[str, Any] = groups.trainer.as_dict()  # callbacks and strategy built
 
     @classmethod
     def read(cls, file: str, overrides: Iterable[str] = (), prog: str = "uniemo") -> "Experiment":
@@ -199,11 +180,9 @@ class Experiment:
         Raises:
             UserError: If the experiment has none.
         """
-        diffusion = self.model.diffusion
-        if diffusion is None:
+        if self.model.diffusion is None:
             raise UserError("the experiment has no diffusion head; set model.diffusion.source")
-        source = resolve(diffusion.source)
-        return StableDiffusion.from_pretrained(source, diffusion.dtype).to(self.device)
+        return self.model.diffusion.load().to(self.device)
 
 
 def _plain(value: Any) -> Any:

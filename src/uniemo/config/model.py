@@ -4,11 +4,11 @@ A later configuration merges these key by key. Published values: docs/method.md,
 settings"; where a default differs from them it says so.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
 
-from uniemo.diffusion import SamplingConfig
-from uniemo.errors import UserError
+from uniemo.diffusion import SamplingConfig, StableDiffusion
+from uniemo.errors import UserError, check_least
 from uniemo.fusion import (
     Coefficients,
     DiagonalGaussian,
@@ -18,6 +18,7 @@ from uniemo.fusion import (
     TiedGaussian,
 )
 from uniemo.understanding import QuerySets
+from uniemo.utils.sources import resolve
 
 
 @dataclass
@@ -39,11 +40,7 @@ class ClipConfig:
     """Sentence in which CLIP's text tower reads an object's name."""
 
     def __post_init__(self) -> None:
-        """Check the sentences.
-
-        Raises:
-            UserError: If one has no place for the name.
-        """
+        """Raise a UserError if a sentence has no place for the name."""
         for key in ("scene_template", "object_template"):
             if "{}" not in getattr(self, key):
                 raise UserError(
@@ -69,13 +66,21 @@ class DiffusionConfig:
     """Images of a batch that are in the U-Net at once, 0.7 GB of GPU memory each at paper scale;
     lower it to save memory. Results do not depend on it."""
 
+    def load(self) -> StableDiffusion:
+        """Load the head.
+
+        Raises:
+            UserError: If a part cannot be found or read, or the parts do not fit together.
+        """
+        return StableDiffusion.from_pretrained(resolve(self.source), self.dtype)
+
 
 @dataclass
 class ModelConfig:
     """The structure that is trained."""
 
     n_queries: int = 32
-    """Tokens of each set of expert queries."""
+    """Tokens of each set of expert queries; for none set ``queries: none``."""
 
     queries: QuerySets = "both"
     """Which sets of expert queries there are; all but ``both`` are ablations."""
@@ -94,18 +99,8 @@ class ModelConfig:
     (extension; the published head reads fe alone)."""
 
     def __post_init__(self) -> None:
-        """Check the numbers.
-
-        Raises:
-            UserError: If one is out of range.
-        """
-        if self.n_queries < 1:
-            raise UserError(
-                f"model.model.n_queries is {self.n_queries}; give at least 1, "
-                "or model.model.queries none"
-            )
-        if self.support < 1:
-            raise UserError(f"model.model.support is {self.support}; give at least 1")
+        """Raise a UserError if a number is out of range."""
+        check_least(self, "model.model", n_queries=1, support=1)
         if not 0 <= self.dropout < 1:
             raise UserError(f"model.model.dropout is {self.dropout}; give 0 or more, below 1")
 
@@ -132,14 +127,8 @@ class EmotionSpaceConfig:
     """For all but ``diagonal``: rows of the training split used, per emotion."""
 
     def __post_init__(self) -> None:
-        """Check the numbers.
-
-        Raises:
-            UserError: If one is out of range.
-        """
-        for key, least in {"rank": 1, "modes": 1, "jitter": 0, "capacity": 1}.items():
-            if getattr(self, key) < least:
-                raise UserError(f"model.space.{key} is {getattr(self, key)}; give at least {least}")
+        """Raise a UserError if a number is out of range."""
+        check_least(self, "model.space", rank=1, modes=1, jitter=0, capacity=1)
 
     def build(self, feature_width: int) -> EmotionSpace:
         """Build the empty emotion space for features of this width."""
@@ -235,25 +224,15 @@ class ModelSettings:
     """All settings of a model: the group ``model`` of an experiment."""
 
     clip: ClipConfig = field(default_factory=ClipConfig)
-    """Where CLIP comes from."""
 
     diffusion: DiffusionConfig | None = field(default_factory=DiffusionConfig)
     """The latent-diffusion head; null for understanding alone (third phase)."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
-    """The structure that is trained."""
-
     space: EmotionSpaceConfig = field(default_factory=EmotionSpaceConfig)
-    """The emotion space."""
-
     loss: LossWeights = field(default_factory=LossWeights)
-    """Weights of the losses."""
-
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """Rates, decay and warm-up."""
-
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    """How images are denoised."""
 
     understanding_epochs: int = 15
     """Epochs that train understanding alone, before the joint ones."""
@@ -269,14 +248,9 @@ class ModelSettings:
     """Of the noise in L(theta), of dropout and of generated images; an experiment gives its own."""
 
     def __post_init__(self) -> None:
-        """Check the diffusion head's; within an optional group the parser would bury the message.
-
-        Raises:
-            UserError: If its images_at_once is below 1.
-        """
-        if self.diffusion is not None and self.diffusion.images_at_once < 1:
-            at_once = self.diffusion.images_at_once
-            raise UserError(f"model.diffusion.images_at_once is {at_once}; give at least 1")
+        """Check the diffusion head; within an optional group the parser would bury the error."""
+        if self.diffusion is not None:
+            check_least(self.diffusion, "model.diffusion", images_at_once=1)
 
     @property
     def images_at_once(self) -> int:
@@ -291,17 +265,10 @@ class ModelSettings:
             saved: The checkpoint's ``hyper_parameters``.
             start_from: The checkpoint.
         """
-        kinds = {
-            "clip": ClipConfig,
-            "diffusion": DiffusionConfig,
-            "model": ModelConfig,
-            "space": EmotionSpaceConfig,
-            "loss": LossWeights,
-            "sampling": SamplingConfig,
-        }
-        groups: dict[str, Any] = {
-            name: None if saved[name] is None else kind(**saved[name])
-            for name, kind in kinds.items()
-        }
-        numbers = {key: saved[key] for key in ("understanding_epochs", "seed")}
-        return cls(**groups, **numbers, start_from=start_from)
+        settings: dict[str, Any] = {"start_from": start_from}
+        for each in fields(cls):
+            if each.name not in ("optimizer", "cache", "start_from"):
+                kind: Any = each.default_factory
+                value = saved[each.name]
+                settings[each.name] = kind(**value) if isinstance(value, dict) else value
+        return cls(**settings)

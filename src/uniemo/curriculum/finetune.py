@@ -1,33 +1,25 @@
 """The third phase: understanding on real and kept images, without a diffusion head."""
 
 from uniemo.config.experiment import Experiment
-from uniemo.curriculum.joint import train_and_test
+from uniemo.curriculum import joint
 from uniemo.curriculum.resuming import phase_result
 from uniemo.model.saving import BEST
 
 
 def run(experiment: Experiment) -> None:
-    """Run the phase.
-
-    1. Start from the joint phase's best weights, without the diffusion head.
-    2. Fit on real and generated images, then on real ones alone at the rates of ``refresh``.
-    3. Test the best weights on validation once.
-
-    Leaves ``best.ckpt``.
-
-    Args:
-        experiment: The experiment, its phase being ``finetune``.
+    """Run the phase: see :func:`uniemo.curriculum.joint.run`, with settings of its own.
 
     Raises:
         UserError: If the two phases before it have left no weights or images.
     """
-    train_and_test(finetuning(experiment))
+    joint.run(finetuning(experiment))
 
 
 def finetuning(experiment: Experiment) -> Experiment:
-    """Return an experiment as the third phase trains it: start, data, epochs and rates.
+    """Return an experiment as the third phase trains it (docs/method.md, "Finetune").
 
-    Source: docs/method.md, "Finetune".
+    It starts from the joint phase's best weights, without the diffusion head, and learns from real
+    and generated images, then from real ones alone at the rates of ``refresh``.
 
     Raises:
         UserError: If the two phases before it have left no weights or images.

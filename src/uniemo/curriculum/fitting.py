@@ -1,6 +1,5 @@
 """One training: build model, data and trainer from an experiment, fit, test the best weights."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,11 +34,7 @@ class Run(NamedTuple):
 
 
 def build_run(experiment: Experiment, **trainer: Any) -> Run:
-    """Build model, data module and trainer, seeded.
-
-    Args:
-        experiment: The experiment.
-        trainer: Arguments of the trainer beside the experiment's own.
+    """Build model, data module and trainer, seeded; ``trainer`` adds to the experiment's own.
 
     Raises:
         UserError: If the trainer's precision would ruin what is summed in float64, or weights are
@@ -69,11 +64,8 @@ def fit(experiment: Experiment, resume: Path | str | None = None) -> Run:
        ``last.ckpt``; the emotion space is part of the best ones.
     3. Generate a grid of samples, where there is a diffusion head.
 
-    With ``trainer.fast_dev_run`` nothing is written.
-
-    Args:
-        experiment: The experiment.
-        resume: Checkpoint of an interrupted training to go on from.
+    With ``trainer.fast_dev_run`` nothing is written. ``resume`` is the checkpoint of an interrupted
+    training to go on from.
 
     Raises:
         UserError: If a setting is wrong, or weights or data are missing.
@@ -102,8 +94,3 @@ def fit(experiment: Experiment, resume: Path | str | None = None) -> Run:
         run.model.to(experiment.device)
         save_sample_grid(run.model, run.trainer, folder / SAMPLES)
     return run
-
-
-def test_best(run: Run, best: Path) -> Mapping[str, float]:
-    """Measure the best weights of a run on the test split, in the precision of its training."""
-    return run.trainer.test(run.model, run.data, str(best), verbose=False, weights_only=True)[0]

@@ -38,16 +38,15 @@ def run(experiment: Experiment, checkpoint: Path | None = None) -> None:
     2. Encode images and real training images, and filter; the first process does it.
     3. Write the pool in EmoSet's layout, the manifest, and contact sheets.
 
-    Args:
-        experiment: The experiment, its phase being ``generate``.
-        checkpoint: Weights to generate with; None for the joint phase's best ones.
+    The weights are those of ``checkpoint``; None for the joint phase's best ones.
 
     Raises:
         UserError: If the joint phase has left no weights, or weights without an emotion space.
     """
     folder, config = experiment.phase_folder, experiment.generate
     checkpoint = checkpoint or phase_result(experiment.folder, "joint", BEST)
-    if config.images is None and not _has_emotion_space(checkpoint):
+    trained = read_checkpoint(checkpoint)
+    if config.images is None and not trained["state_dict"]["painter.space.moments.count"].all():
         raise UserError(
             f"checkpoint {checkpoint} has no emotion space, because its joint training has not "
             "ended; finish that first (make train PHASE=joint)"
@@ -62,7 +61,7 @@ def run(experiment: Experiment, checkpoint: Path | None = None) -> None:
     if config.images is None:
         table = generate_images(run, experiment, checkpoint)
     else:
-        run.model.restore(read_checkpoint(checkpoint))
+        run.model.restore(trained)
         table = pool_of_folder(Path(config.images).expanduser())
         folder.mkdir(parents=True, exist_ok=True)
     if run.trainer.is_global_zero:
@@ -101,11 +100,6 @@ def generate_images(run: Run, experiment: Experiment, checkpoint: Path) -> pyarr
     )
     run.trainer.strategy.barrier("generated")
     return read_generated(folder, requests)
-
-
-def _has_emotion_space(checkpoint: Path) -> bool:
-    """Return whether a checkpoint's emotion space has seen every emotion."""
-    return bool(read_checkpoint(checkpoint)["state_dict"]["painter.space.moments.count"].all())
 
 
 def print_selection(selection: Selection, target: Tensor) -> None:

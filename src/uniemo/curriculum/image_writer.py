@@ -32,12 +32,6 @@ from uniemo.utils.files import read_json, write_bytes, write_json, write_table
 from uniemo.utils.sources import weights_digest
 
 
-def image_path(emotion: int, index: int) -> str:
-    """Return where an image lies within the phase's folder."""
-    name = EMOTIONS[emotion]
-    return f"image/{name}/{name}_{index:06d}.png"
-
-
 def plan_requests(model: UniEmo, config: GenerateConfig) -> list[Request]:
     """Return all requests: so many images of each emotion, pool by pool."""
     sampling = model.painter.sampling
@@ -81,10 +75,7 @@ def prepare_folder(folder: Path, request: dict[str, Any]) -> None:
 class ImageWriter(BasePredictionWriter):
     """Write each batch of images as PNG files, then a table of what is on them.
 
-    The table's appearance is what makes a batch count as finished.
-
-    Args:
-        folder: The phase's folder.
+    The table's appearance in the phase's folder is what makes a batch count as finished.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -128,7 +119,8 @@ class ImageWriter(BasePredictionWriter):
         image, condition = prediction
         grey = (image * 255).round().to(torch.uint8).cpu()  # [B, 3, H, H]
         emotion, index = batch.emotion.tolist(), batch.image_index.tolist()
-        paths = [image_path(*pair) for pair in zip(emotion, index, strict=True)]
+        names = [EMOTIONS[label] for label in emotion]
+        paths = [f"image/{e}/{e}_{k:06d}.png" for e, k in zip(names, index, strict=True)]
         with ThreadPoolExecutor() as threads:  # all images are there before the table is
             list(threads.map(self._write_image, paths, grey))
         rows = {

@@ -18,13 +18,7 @@ from torchvision.utils import make_grid, save_image
 
 from uniemo.curriculum.image_writer import named
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
-from uniemo.filtering import (
-    Candidates,
-    Reason,
-    Reference,
-    Selection,
-    calibrate_temperature,
-)
+from uniemo.filtering import Candidates, Reason, Reference, Selection, calibrate_temperature
 from uniemo.model import UniEmo
 from uniemo.utils.data import EmotionData
 from uniemo.utils.emoset_files import (
@@ -34,7 +28,7 @@ from uniemo.utils.emoset_files import (
     write_info,
     write_split,
 )
-from uniemo.utils.files import write_table
+from uniemo.utils.files import atomic_path, write_table
 from uniemo.utils.progress import track
 from uniemo.vision.features import FeatureCache, FeatureTable
 from uniemo.vision.frozen_clip import frozen_clip
@@ -61,7 +55,7 @@ class ImageReader:
 
     Args:
         model: The trained model.
-        data: The data model.
+        data: Its data module.
         cache: Folder for features of real images.
         device: Where the work is done.
     """
@@ -104,12 +98,8 @@ class ImageReader:
             high, low = image.amax(dim=1), image.amin(dim=1)  # [B, H, H]
             saturation = (high - low) / high.clamp(min=1e-6)
             tones = image.mean(dim=(1, 2, 3)), saturation.mean(dim=(1, 2))
-            rows.append(
-                tuple(
-                    t.cpu()
-                    for t in (self.clip.network(image), reading.logits.float(), *names, *tones)
-                )
-            )
+            read = (self.clip.network(image), reading.logits.float(), *names, *tones)
+            rows.append([each.cpu() for each in read])
         return ImageReadings(*(torch.cat(column) for column in zip(*rows, strict=True)))
 
 
@@ -132,15 +122,9 @@ def encode_pool(
 ) -> EncodedPool:
     """Encode a pool and the real images it is compared with, and calibrate the verifier.
 
-    Args:
-        model: The trained model.
-        data: The data model.
-        table: One row per image: ``image`` (path in ``folder``, or absolute), ``target``, and
-            optionally ``scene`` and ``object``, the names it was made from.
-        folder: The pool's folder.
-        verifier: "understanding" or "clip_probe".
-        cache: Folder for features of real images.
-        device: Where the work is done.
+    The table has a row per image: ``image`` (path in ``folder``, or absolute), ``target``, and
+    optionally ``scene`` and ``object``, the names it was made from. The verifier is "understanding"
+    or "clip_probe"; for the rest see :class:`ImageReader`.
     """
     reader = ImageReader(model, data, cache, device)
     readings = reader.read_files([folder / path for path in table["image"].to_pylist()])
@@ -156,28 +140,16 @@ def encode_pool(
     reference = Reference(train.features, train.emotion, calibrate_temperature(held_out, labels))
     target = torch.tensor(table["target"].to_pylist())
     # An image counts to the scene and object that are read from it.
-    return EncodedPool(
-        readings,
-        Candidates(readings.features, logits, target, readings.scene, readings.object),
-        reference,
-    )
+    candidates = Candidates(readings.features, logits, target, readings.scene, readings.object)
+    return EncodedPool(readings, candidates, reference)
 
 
 def write_pool(
-    table: pyarrow.Table,
-    encoded: EncodedPool,
-    selection: Selection,
-    model: UniEmo,
-    folder: Path,
+    table: pyarrow.Table, encoded: EncodedPool, selection: Selection, model: UniEmo, folder: Path
 ) -> None:
-    """Write a filtered pool.
+    """Write a pool, encoded by :func:`encode_pool` and filtered, into a folder.
 
-    Args:
-        table: As in :func:`encode_pool`.
-        encoded: From :func:`encode_pool`.
-        selection: What is kept.
-        model: Has the names of scenes and objects.
-        folder: Takes ``manifest.parquet``, EmoSet's layout, ``kept.png`` and ``refused.png``.
+    That is ``manifest.parquet``, EmoSet's layout, ``kept.png`` and ``refused.png``.
     """
     readings, scores = encoded.readings, selection.scores
     columns = {
@@ -237,9 +209,8 @@ def write_sheet(paths: list[list[Path]], size: int, path: Path) -> None:
     for row, own in zip(sheet, paths, strict=True):
         for place, image in zip(row, evenly_spaced(own, SHEET), strict=False):
             place.copy_(read_image(image, size))
-    part = path.with_name(path.stem + ".part.png")
-    save_image(make_grid(sheet.flatten(0, 1), nrow=SHEET, padding=2), part)
-    part.replace(path)
+    with atomic_path(path) as part:
+        save_image(make_grid(sheet.flatten(0, 1), nrow=SHEET, padding=2), part, format="png")
 
 
 def pool_of_folder(images: Path) -> pyarrow.Table:
@@ -249,10 +220,6 @@ def pool_of_folder(images: Path) -> pyarrow.Table:
         UserError: If an emotion has fewer than two images.
     """
     files = EmotionImageFolder(images, per_emotion=2**31, size=1).files
-    return pyarrow.table(
-        {
-            "image": [str(path.resolve()) for _, _, path in files],
-            "target": [emotion for emotion, _, _ in files],
-            "index": [index for _, index, _ in files],
-        }
-    )
+    target, index, paths = zip(*files, strict=True)
+    image = [str(path.resolve()) for path in paths]
+    return pyarrow.table({"image": image, "target": target, "index": index})

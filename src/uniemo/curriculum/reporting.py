@@ -12,7 +12,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 from uniemo.config.experiment import Experiment
@@ -21,7 +20,6 @@ from uniemo.model import UniEmo
 from uniemo.model.optimizer import trained_parameters
 
 SAMPLES = "samples.png"
-SAMPLES_PER_EMOTION = 8
 PARTS = {
     "visual": "CLIP's visual tower",
     "queries": "expert queries",
@@ -32,12 +30,7 @@ PARTS = {
 
 
 class ConfigFile(Callback):
-    """Write the settings of a run into its folder once model and data are known to fit.
-
-    Args:
-        experiment: The settings.
-        path: The file.
-    """
+    """Write the settings of a run into its folder once model and data are known to fit."""
 
     def __init__(self, experiment: Experiment, path: Path) -> None:
         self.experiment, self.path = experiment, path
@@ -58,12 +51,7 @@ class FitReport(Callback):
 
 
 def parameter_table(model: UniEmo, where: str) -> Table:
-    """Return a table of the parts: number of parameters, peak learning rate in each stage.
-
-    Args:
-        model: The model.
-        where: Precision and device.
-    """
+    """Return a table of the parts: number of parameters, peak learning rate in each stage."""
     stages = ("understanding", model.last_stage)
     table = Table(f"UniEmo, {where}", box=SIMPLE_HEAD)
     for name in ("parameters", *(f"rate, {stage}" for stage in stages)):
@@ -137,11 +125,7 @@ class EpochTable(Callback):
 def progress_arguments(enabled: bool | None) -> dict[str, Any]:
     """Return the trainer's arguments that show its progress; a bar on terminals alone.
 
-    Args:
-        enabled: The trainer's own setting; None for yes.
-
-    Returns:
-        ``enable_progress_bar``, and ``callbacks`` to add to the trainer's own.
+    ``enabled`` is the trainer's own setting, None for yes; the callbacks add to its own.
     """
     bar = enabled is not False and Console().is_terminal
     callbacks = [ProgressBar()] if bar else []
@@ -149,24 +133,20 @@ def progress_arguments(enabled: bool | None) -> dict[str, Any]:
 
 
 def save_sample_grid(model: UniEmo, trainer: Trainer, path: Path) -> None:
-    """Generate a grid, eight emotions (rows) by eight images; save and log it."""
-    image = sample_grid(model)
+    """Generate images 0 to 7 of every emotion, a row each; save and log the grid."""
+    per_emotion = 8
+    emotion = torch.arange(N_EMOTIONS).repeat_interleave(per_emotion)
+    index = torch.arange(per_emotion).repeat(N_EMOTIONS)
+    training = model.training
+    model.eval()
+    images, _ = model.painter.generate(emotion, index)
+    model.train(training)
+    image = make_grid(images.cpu(), nrow=per_emotion, padding=2)  # [3, height, width]
     save_image(image, path)
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image("samples", image, trainer.global_step)
             logger.save()
-
-
-def sample_grid(model: UniEmo, per_emotion: int = SAMPLES_PER_EMOTION) -> Tensor:
-    """Generate images 0 to ``per_emotion`` - 1 of every emotion: a row each, [3, height, width]."""
-    emotion = torch.arange(N_EMOTIONS).repeat_interleave(per_emotion)
-    index = torch.arange(per_emotion).repeat(N_EMOTIONS)
-    training = model.training
-    model.eval()
-    image, _ = model.painter.generate(emotion, index)
-    model.train(training)
-    return make_grid(image.cpu(), nrow=per_emotion, padding=2)
 
 
 def print_results(results: Mapping[str, float], title: str) -> None:

@@ -19,14 +19,10 @@ from uniemo.emotions import N_EMOTIONS
 
 
 def build_requests(n_images: int, pools: list[PoolConfig], batch_size: int) -> list[Request]:
-    """Return the batches that make ``n_images`` of every emotion.
+    """Return the batches that make ``n_images`` of every emotion, of all pools (one or more).
 
-    Within an emotion the first images belong to the first pool, and so on.
-
-    Args:
-        n_images: Images per emotion, of all pools together.
-        pools: At least one.
-        batch_size: Images per batch; the last of a pool may be smaller.
+    Within an emotion the first images belong to the first pool, and so on; the last batch of a pool
+    may be smaller than the others.
     """
     requests: list[Request] = []
     shares = torch.tensor([0.0, *(pool.share for pool in pools)], dtype=torch.float64).cumsum(0)

@@ -1,10 +1,10 @@
 """What an earlier run has left: marks of its end, results, and whether it may be resumed."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import dict_to_namespace
 
 from uniemo.config.experiment import CONFIG, Experiment, relevant_settings
 from uniemo.errors import UserError
@@ -65,34 +65,21 @@ def checkpoint_to_resume(experiment: Experiment) -> Path | None:
 
 
 def changed_setting(folder: Path, experiment: Experiment) -> str | None:
-    """Name a setting of an interrupted run that an experiment would change.
+    """Return a key of model, data, seed or trainer that an experiment would change in a run.
 
-    Args:
-        folder: The run's.
-        experiment: What is to be run now.
-
-    Returns:
-        A key of model, data, seed or trainer; None if all agree.
+    None if the settings in the run's folder agree with the experiment's.
     """
     note = folder / CONFIG
     if not note.is_file():
         return CONFIG
     contents = note.read_text("utf-8"), experiment.dump()
-    began, wanted = (dict(_decisive(yaml.safe_load(content))) for content in contents)
+    began, wanted = (_decisive(yaml.safe_load(content)) for content in contents)
     keys = [*wanted, *began]
     return next((key for key in keys if began.get(key) != wanted.get(key)), None)
 
 
-def _decisive(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the settings that a training depends on, by their full keys."""
+def _decisive(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that a training depends on, by their full keys."""
     trainer = {key: config["trainer"].get(key) for key in TRAINER}
     groups = {key: config[key] for key in ("seed_everything", "model", "data")}
-    yield from _flat("", relevant_settings(groups | {"trainer": trainer}))
-
-
-def _flat(prefix: str, content: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(content, dict):
-        for key, value in content.items():
-            yield from _flat(f"{prefix}.{key}".lstrip("."), value)
-    else:
-        yield prefix, content
+    return dict(dict_to_namespace(relevant_settings(groups | {"trainer": trainer})).items())

@@ -29,9 +29,6 @@ def latent_fingerprint(vae: AutoencoderKL, image_size: int, dataset: str) -> str
         vae: The encoder; its configuration and all its weights enter the hash.
         image_size: H in pixels.
         dataset: Fingerprint of the images, their order and their crop.
-
-    Returns:
-        32 hexadecimal digits.
     """
     weights = (part for pair in sorted(vae.state_dict().items()) for part in pair)
     return fingerprint(vae.to_json_string(), str(image_size), dataset, *weights)
@@ -56,11 +53,7 @@ class LatentCache:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        fingerprint: str,
-        n_images: int,
-        latent_shape: tuple[int, int, int],
+        self, folder: Path, fingerprint: str, n_images: int, latent_shape: tuple[int, int, int]
     ) -> None:
         self.path = folder / fingerprint
         shape = (n_images, 2, *latent_shape)
@@ -84,25 +77,16 @@ class LatentCache:
         return bool(self._encoded.all())
 
     def missing_rows(self, rank: int = 0, world_size: int = 1) -> list[int]:
-        """List the images that this process has still to encode.
+        """List the rows that this process has still to encode, in ascending order.
 
         A row belongs to the process ``row % world_size``, whatever is missing, so processes that
         ask at different times never get the same row.
-
-        Args:
-            rank: Rank of this process.
-            world_size: Number of processes.
-
-        Returns:
-            Row numbers in ascending order.
         """
         rows = np.arange(rank, len(self._encoded), world_size)
         return rows[self._encoded[rows] == 0].tolist()
 
     def fill(
-        self,
-        encode: Callable[[Tensor], Tensor],
-        batches: Iterable[tuple[Tensor, Tensor]],
+        self, encode: Callable[[Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]]
     ) -> None:
         """Encode images and their mirror images and store the latents.
 
@@ -126,14 +110,9 @@ class LatentCache:
             self._encoded.flush()
 
     def lookup(self, index: Tensor, flipped: Tensor) -> Tensor:
-        """Read the latents of a batch.
+        """Return the latents [B, c, h, h] float32 of rows [B] long, on their device.
 
-        Args:
-            index: Row numbers [B] long.
-            flipped: Whether to return the latent of the mirror image, [B] bool.
-
-        Returns:
-            Latents [B, c, h, h] float32 on the device of ``index``.
+        They are those of the mirror images where ``flipped`` [B] bool.
 
         Raises:
             ValueError: If an image is not yet encoded.
@@ -146,11 +125,7 @@ class LatentCache:
 
 
 def _create(path: Path, shape: tuple[int, ...]) -> None:
-    """Create an empty cache; of several processes that try at once, one does.
-
-    Raises:
-        UserError: If the disk has no room.
-    """
+    """Create an empty cache if the disk has room; of several processes at once, one does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     needed, free = 2 * int(np.prod(shape)), shutil.disk_usage(path.parent).free
     if needed > free:  # writing to a memory map on a full disk kills the process

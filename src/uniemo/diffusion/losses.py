@@ -38,7 +38,7 @@ def draw_noise(
     An image's loss then depends neither on its batch nor on the number of processes.
 
     Args:
-        head: Stable Diffusion, for its noise schedule.
+        head: Has the noise schedule.
         latents: Scaled latents [B, c, h, h]; their shape and device are those of the noise.
         index: Row of each image in its split [B] long.
         seed: Seed of the run.

@@ -19,6 +19,10 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from uniemo.errors import UserError
 from uniemo.utils.names import readable
 
+PLACEHOLDER = "*"
+"""Marks the pseudo-word in a prompt. Prompts are split there before they are tokenised, so it need
+not be a token: it is found in ``"*, at night"``."""
+
 
 class TokenizedPrompt(NamedTuple):
     """A padded prompt: its T token ids, and which of them are pseudo-words."""
@@ -64,18 +68,12 @@ class PromptEncoder:
     Args:
         text_encoder: Frozen CLIP text encoder.
         tokenizer: Its tokenizer; without one no prompt can be encoded.
-        placeholder: Text that marks the pseudo-word in a prompt. Prompts are split there before
-            they are tokenised, so it need not be a token: ``"*"`` is found in ``"*, at night"``.
 
     Raises:
-        UserError: If the placeholder is empty, or the tokenizer has more tokens than the encoder.
+        UserError: If the tokenizer has more tokens than the encoder.
     """
 
-    def __init__(
-        self, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer | None, placeholder: str = "*"
-    ) -> None:
-        if not placeholder.strip():
-            raise UserError("the placeholder is empty; choose a text such as '*'")
+    def __init__(self, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer | None) -> None:
         known = text_encoder.config.vocab_size
         if tokenizer is not None and len(tokenizer) > known:
             raise UserError(
@@ -84,14 +82,10 @@ class PromptEncoder:
             )
         self.text_encoder = text_encoder
         self.tokenizer = tokenizer
-        self.placeholder = placeholder
         self._tokenized: dict[str, TokenizedPrompt] = {}
 
     def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Encode B plain prompts, in which a placeholder is ordinary text.
-
-        Returns:
-            Hidden states [B, T, W] after the final layer norm, as the U-Net expects them.
+        """Encode B plain prompts, in which a placeholder is ordinary text, to states [B, T, W].
 
         Raises:
             UserError: If a prompt is too long.
@@ -101,11 +95,9 @@ class PromptEncoder:
         return self.text_encoder(ids.to(self.text_encoder.device)).last_hidden_state
 
     def word_statistics(self) -> tuple[Tensor, Tensor]:
-        """Return mean and spread of the token embeddings of real words.
+        """Return mean [W] and spread [] of the token embeddings of real words, both float32.
 
-        Returns:
-            Their mean [W] and the root mean square deviation from it over all coordinates, a
-            scalar; both float32.
+        The spread is the root mean square deviation from the mean over all coordinates.
         """
         embedding: Any = self.text_encoder.get_input_embeddings()
         table: Tensor = embedding.weight.detach().double()  # [V, W], V tokens
@@ -113,10 +105,7 @@ class PromptEncoder:
         return mean.float(), (table - mean).square().mean().sqrt().float()
 
     def embed_names(self, names: Sequence[str]) -> Tensor:
-        """Return the mean token embedding of each name, [K, W] without gradient.
-
-        Args:
-            names: K names, in EmoSet's spelling (:func:`uniemo.utils.names.readable`).
+        """Return the mean token embedding of K names in EmoSet's spelling, [K, W] without gradient.
 
         Raises:
             ValueError: If there is no tokenizer.
@@ -131,7 +120,8 @@ class PromptEncoder:
         """Encode prompts in which ``words[i]`` stands at the placeholder of prompt i.
 
         Args:
-            words: Word embeddings [B, W], in the space of the text encoder's token embeddings.
+            words: Word embeddings c [B, W] (docs/method.md, "Condition"), in the space of the text
+                encoder's token embeddings.
             prompt: One prompt for all images, or B prompts.
 
         Returns:
@@ -160,11 +150,11 @@ class PromptEncoder:
             ValueError: If there is no tokenizer.
         """
         if prompt not in self._tokenized:
-            pieces = prompt.split(self.placeholder)
+            pieces = prompt.split(PLACEHOLDER)
             if len(pieces) == 1:
                 raise UserError(
-                    f"prompt {prompt!r} lacks the placeholder {self.placeholder!r}; "
-                    f"write for instance 'a {self.placeholder}'"
+                    f"prompt {prompt!r} lacks the placeholder {PLACEHOLDER!r}; "
+                    f"write for instance 'a {PLACEHOLDER}'"
                 )
             self._tokenized[prompt] = self._pad([self._tokens(piece) for piece in pieces], prompt)
         return self._tokenized[prompt]

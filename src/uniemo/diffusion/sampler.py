@@ -18,7 +18,7 @@ from torch import Tensor
 
 from uniemo.diffusion.stable_diffusion import StableDiffusion
 from uniemo.emotions import N_EMOTIONS
-from uniemo.errors import UserError
+from uniemo.errors import UserError, check_least
 
 MAX_INDEX = 2**29
 """Images per emotion with distinct seeds: of 32 bits, three hold the emotion."""
@@ -26,7 +26,7 @@ MAX_INDEX = 2**29
 
 @dataclass
 class SamplingConfig:
-    """Settings of sampling."""
+    """How images are denoised."""
 
     scheduler: str = "UniPCMultistepScheduler"
     """Class name of a diffusers scheduler; it uses the noise schedule of the Stable Diffusion."""
@@ -47,18 +47,12 @@ class SamplingConfig:
     more closely and are less diverse."""
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            UserError: If draws, steps or batch size are below 1.
-        """
-        for name in ("draws", "num_inference_steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        """Raise a UserError if draws, steps or batch size are below 1."""
+        check_least(self, "sampling", draws=1, num_inference_steps=1, batch_size=1)
 
 
 def image_generator(seed: int, emotion: int, index: int) -> torch.Generator:
-    """Return the random generator of one image, a function of (seed, emotion, index) alone.
+    """Return the CPU generator of one image, a function of (seed, emotion, index) alone.
 
     PyTorch's CPU generator uses only 32 bits of its seed, so a hash as seed would give two images
     of a large set the same noise (with probability 0.6 among 94,000 images). Here emotion (3 bits)
@@ -69,9 +63,6 @@ def image_generator(seed: int, emotion: int, index: int) -> torch.Generator:
         seed: Seed of the run, 0 or more.
         emotion: Label index, 0 to 7.
         index: Number of the image within its emotion, below 2**29.
-
-    Returns:
-        A generator on the CPU.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -110,7 +101,7 @@ def sample(
         conditioning: Hidden states of the prompts [N, T, W], from ``head.condition``.
         generators: N generators on the CPU, one per image, which this call advances; from
             :func:`image_generator`.
-        config: Scheduler, steps, guidance scale and batch size; ``draws`` has no effect here.
+        config: All but its ``draws`` has an effect.
         progress: Called after each batch with the number of images sampled so far.
 
     Returns:
@@ -173,11 +164,7 @@ def _denoise(
 
 
 def build_scheduler(head: StableDiffusion, name: str) -> Any:
-    """Build a diffusers scheduler with the noise schedule of a Stable Diffusion.
-
-    Args:
-        head: Stable Diffusion, for its scheduler configuration.
-        name: Class name, for instance ``"UniPCMultistepScheduler"``.
+    """Build a diffusers scheduler, by its class's name, with the noise schedule of a head.
 
     Raises:
         UserError: If the scheduler does not exist or does not fit Stable Diffusion.

@@ -9,7 +9,7 @@ prompt, W width of the text encoder.
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -18,7 +18,7 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from uniemo.diffusion.pseudo_word import PromptEncoder
 from uniemo.errors import UserError
@@ -44,14 +44,13 @@ class StableDiffusion(nn.Module):
 
     The module moves between devices like any other, but :meth:`train` never leaves evaluation mode
     and the state dict is empty: checkpoints of a module that contains it stay small and still load
-    strictly. Build it by :meth:`from_pretrained` or :meth:`from_config`.
+    strictly. :meth:`from_pretrained` loads one.
 
     Args:
-        parts: The models; they are frozen in place.
-        placeholder: Text that marks the pseudo-word in prompts such as ``"a *"``.
+        parts: The models; they are frozen in place. On the meta device they take no memory.
 
     Raises:
-        UserError: If the parts do not fit together, or the placeholder is empty.
+        UserError: If the parts do not fit together.
     """
 
     vae: AutoencoderKL
@@ -60,23 +59,20 @@ class StableDiffusion(nn.Module):
     scheduler: DDPMScheduler
     prompts: PromptEncoder
 
-    def __init__(self, parts: Parts, placeholder: str = "*") -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
         check_fit(parts)
         self.vae = parts.vae
         self.unet = parts.unet
         self.text_encoder = parts.text_encoder
         self.scheduler = parts.scheduler
-        self.prompts = PromptEncoder(parts.text_encoder, parts.tokenizer, placeholder)
+        self.prompts = PromptEncoder(parts.text_encoder, parts.tokenizer)
         self.requires_grad_(False)
         self.eval()
 
     @classmethod
     def from_pretrained(
-        cls,
-        source: str,
-        dtype: Literal["float32", "bfloat16"] = "float32",
-        placeholder: str = "*",
+        cls, source: str, dtype: Literal["float32", "bfloat16"] = "float32"
     ) -> Self:
         """Load a Stable Diffusion from a folder or from the hub.
 
@@ -84,46 +80,11 @@ class StableDiffusion(nn.Module):
             source: A folder in diffusers' layout, or a hub id.
             dtype: Number format of the frozen weights. ``bfloat16`` halves their memory and spares
                 autocast their conversion at every step; losses and latents stay float32.
-            placeholder: Text that marks the pseudo-word in prompts.
 
         Raises:
             UserError: If a part cannot be found or read, or the parts do not fit together.
         """
-        return cls(load_parts(source, getattr(torch, dtype)), placeholder)
-
-    @classmethod
-    def from_config(
-        cls,
-        vae: Mapping[str, Any],
-        unet: Mapping[str, Any],
-        text_encoder: Mapping[str, Any],
-        scheduler: Mapping[str, Any],
-        tokenizer: CLIPTokenizer | None = None,
-        placeholder: str = "*",
-    ) -> Self:
-        """Build a Stable Diffusion with random weights from the configurations of its parts.
-
-        Under ``torch.device("meta")`` this takes no memory.
-
-        Args:
-            vae: Arguments of diffusers' ``AutoencoderKL``.
-            unet: Arguments of diffusers' ``UNet2DConditionModel``.
-            text_encoder: Arguments of transformers' ``CLIPTextConfig``.
-            scheduler: Configuration of any diffusers scheduler.
-            tokenizer: Tokenizer of the text encoder; without one no prompt can be encoded.
-            placeholder: Text that marks the pseudo-word in prompts.
-
-        Raises:
-            UserError: If the parts do not fit together.
-        """
-        parts = Parts(
-            vae=AutoencoderKL(**vae),
-            unet=UNet2DConditionModel(**unet),
-            text_encoder=CLIPTextModel(CLIPTextConfig(**text_encoder)),
-            tokenizer=tokenizer,
-            scheduler=DDPMScheduler.from_config(dict(scheduler)),
-        )
-        return cls(parts, placeholder)
+        return cls(load_parts(source, getattr(torch, dtype)))
 
     @property
     def width(self) -> int:
@@ -211,19 +172,7 @@ class StableDiffusion(nn.Module):
         return self.vae.config.shift_factor or 0.0
 
     def condition(self, words: Tensor, prompt: str | Sequence[str]) -> Tensor:
-        """Encode a prompt in which each image's pseudo-word stands at the placeholder.
-
-        Args:
-            words: Word embeddings c [B, W] (docs/method.md, "Condition").
-            prompt: One prompt for all images, or B prompts; each contains the placeholder.
-
-        Returns:
-            Hidden states [B, T, W], differentiable with respect to the words.
-
-        Raises:
-            ValueError: If the shape of the words does not fit.
-            UserError: If a prompt lacks the placeholder or is too long.
-        """
+        """Encode prompts with pseudo-words c [B, W]; see :meth:`PromptEncoder.inject`."""
         return self.prompts.inject(words, prompt)
 
     def predict(self, noisy: Tensor, timestep: Tensor, conditioning: Tensor) -> Tensor:
@@ -254,9 +203,7 @@ class StableDiffusion(nn.Module):
 def load_parts(source: str, dtype: torch.dtype) -> Parts:
     """Load each part of a Stable-Diffusion folder or hub repository by its own ``from_pretrained``.
 
-    Args:
-        source: Folder or hub id.
-        dtype: Number format of the weights, whatever that of the files.
+    The weights get this number format, whatever that of the files.
 
     Raises:
         UserError: If a part cannot be found or read, or lacks weights.
@@ -288,11 +235,7 @@ def load_parts(source: str, dtype: torch.dtype) -> Parts:
 
 
 def _load(from_pretrained: Callable[..., Any], source: str, part: str, **options: Any) -> Any:
-    """Load one part.
-
-    Raises:
-        UserError: In one line, if it cannot be loaded or lacks weights.
-    """
+    """Load one part; a UserError says in one line why that is impossible."""
     try:
         loaded = from_pretrained(source, subfolder=part, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:

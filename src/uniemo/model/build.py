@@ -15,17 +15,13 @@ from uniemo.utils.sources import resolve
 def build_model(settings: ModelSettings) -> UniEmo:
     """Load CLIP and Stable Diffusion and build the model on them.
 
-    Args:
-        settings: What to build; with ``start_from``, trained weights are taken from there.
+    With ``start_from``, trained weights are taken from there.
 
     Raises:
         UserError: If weights are missing or do not fit together.
     """
     backbone = load_clip(resolve(settings.clip.model), settings.clip.pretrained)
-    head = None
-    if settings.diffusion is not None:
-        source = resolve(settings.diffusion.source)
-        head = StableDiffusion.from_pretrained(source, settings.diffusion.dtype)
+    head = None if settings.diffusion is None else settings.diffusion.load()
     if settings.start_from is None:
         return assemble(backbone, head, settings)
     start = read_checkpoint(settings.start_from)

@@ -107,20 +107,15 @@ class Painter(nn.Module):
         condition: Condition,
         generators: list[torch.Generator],
         sampling: SamplingConfig | None = None,
-        prompt: str | None = None,
     ) -> Tensor:
-        """Denoise one image for each condition.
+        """Denoise B conditions to images [B, 3, H, H] in [0, 1].
 
         Args:
             condition: Of B images.
             generators: B generators on the CPU, one per image.
             sampling: How; the painter's own settings if None.
-            prompt: Another prompt that holds the pseudo-word ``*``.
-
-        Returns:
-            Images [B, 3, H, H] in [0, 1].
         """
-        states = self.diffusion.condition(condition.word, prompt or self.prompt)
+        states = self.diffusion.condition(condition.word, self.prompt)
         return sample(self.diffusion, states, generators, sampling or self.sampling)
 
     def generate(

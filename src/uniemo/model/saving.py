@@ -34,9 +34,6 @@ class BestCheckpoint(PhaseCheckpoint):
     """Keep the weights of the epoch with the highest validation accuracy as ``best.ckpt``.
 
     A fit that ends in joint epochs keeps one of those: before them the mappers are untrained.
-
-    Args:
-        folder: Where it goes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,9 +59,6 @@ class LastCheckpoint(PhaseCheckpoint):
 
     After the last epoch there is nothing to go on with: a fit that starts there would skip what is
     done at the end of training, so one interrupted in just that repeats its last epoch.
-
-    Args:
-        folder: Where it goes.
     """
 
     def __init__(self, folder: Path) -> None:

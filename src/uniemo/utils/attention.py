@@ -20,9 +20,6 @@ def training_attention(device: torch.device, tokens: int) -> AbstractContextMana
     Args:
         device: Device of the step.
         tokens: Length of the longest sequence in the step.
-
-    Returns:
-        A context manager for the forward pass.
     """
     if device.type == "cpu" and torch.is_autocast_enabled("cpu") and tokens <= SHORT:
         return sdpa_kernel(SDPBackend.MATH)

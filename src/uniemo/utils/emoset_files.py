@@ -12,14 +12,13 @@ A folder in this layout holds
 Paths in rows are relative to the folder, or absolute.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from uniemo.emotions import EMOTIONS
 from uniemo.errors import UserError
-from uniemo.utils.files import read_json, write_bytes, write_json
+from uniemo.utils.files import read_json, write_json
 
 SPLITS: Final = ("train", "val", "test")
 
@@ -54,23 +53,10 @@ class Annotation(NamedTuple):
     objects: Sequence[str] = ()
 
 
-class AttributeNames(NamedTuple):
-    """Names of scenes and objects, in the order of their indices."""
-
-    scene: list[str]
-    object: list[str]
-
-
 def write_info(
     root: Path, attributes: Mapping[str, Sequence[str | float]], compact: bool = False
 ) -> None:
-    """Write ``info.json``: the emotions, then other attributes.
-
-    Args:
-        root: The folder.
-        attributes: Labels of each attribute in index order.
-        compact: Whether to write on one line.
-    """
+    """Write ``info.json``: the emotions, then other attributes' labels in index order."""
     info = {
         attribute: {
             "label2idx": {str(label): index for index, label in enumerate(labels)},
@@ -78,12 +64,12 @@ def write_info(
         }
         for attribute, labels in {"emotion": EMOTIONS, **attributes}.items()
     }
-    _write_json(root / "info.json", info, compact)
+    write_json(root / "info.json", info, compact)
 
 
 def write_split(root: Path, split: str, rows: Iterable[SplitRow], compact: bool = False) -> None:
     """Write the rows of a split, on one line if ``compact``."""
-    _write_json(root / f"{split}.json", list(rows), compact)
+    write_json(root / f"{split}.json", list(rows), compact)
 
 
 def write_annotation(
@@ -93,14 +79,9 @@ def write_annotation(
     further: Mapping[str, Any] | None = None,
     compact: bool = False,
 ) -> None:
-    """Write the annotation file of one image.
+    """Write the annotation file of one image; a scene or objects that are missing are left out.
 
-    Args:
-        root: The folder.
-        row: The image's row.
-        annotation: Its attributes; a scene or objects that are missing are left out.
-        further: Entries that EmoSet itself does not have.
-        compact: Whether to write on one line.
+    ``further`` are entries that EmoSet itself does not have.
     """
     content: dict[str, Any] = {
         "image_id": row.image_id,
@@ -112,11 +93,11 @@ def write_annotation(
         content["scene"] = annotation.scene
     if annotation.objects:
         content["object"] = list(annotation.objects)
-    _write_json(root / row.annotation, content | dict(further or {}), compact)
+    write_json(root / row.annotation, content | dict(further or {}), compact)
 
 
-def read_names(root: Path) -> AttributeNames:
-    """Read the names of scenes and objects from ``info.json``.
+def read_names(root: Path) -> tuple[list[str], list[str]]:
+    """Read the names of scenes, and of objects, in index order from ``info.json``.
 
     Raises:
         UserError: If it is missing, malformed, or numbers the emotions in an order other than
@@ -132,7 +113,7 @@ def read_names(root: Path) -> AttributeNames:
             f"{path} numbers the emotions {', '.join(emotions)}; uniemo needs the order "
             f"{', '.join(EMOTIONS)}: rewrite its 'emotion' entry"
         )
-    return AttributeNames(scenes, objects)
+    return scenes, objects
 
 
 def read_split(root: Path, split: str) -> list[SplitRow]:
@@ -147,30 +128,24 @@ def read_split(root: Path, split: str) -> list[SplitRow]:
         raise UserError(f"{path} lists no images; it must be a list of rows like {_ROW}")
     rows = []
     for number, row in enumerate(content):
-        if (
-            not isinstance(row, list)
-            or len(row) not in (3, 4)
-            or not all(isinstance(cell, str) for cell in row)
-        ):
-            raise UserError(f"{path}, row {number}, is {row!r}; write it as {_ROW}")
-        emotion, *image_id, image, annotation = row
+        match row:
+            case [str(emotion), str(name), str(image), str(annotation)]:
+                pass
+            case [str(emotion), str(image), str(annotation)]:
+                name = Path(image).stem
+            case _:
+                raise UserError(f"{path}, row {number}, is {row!r}; write it as {_ROW}")
         if emotion not in EMOTIONS:
             raise UserError(
                 f"{path}, row {number}: emotion {emotion!r} is unknown; "
                 f"use one of {', '.join(EMOTIONS)}"
             )
-        name = image_id[0] if image_id else Path(image).stem
         rows.append(SplitRow(emotion, name, image, annotation))
     return rows
 
 
 def read_annotation(root: Path, split: str, row: SplitRow) -> Annotation:
-    """Read the annotation of one image; its names are not compared with ``info.json``.
-
-    Args:
-        root: The folder.
-        split: The split that lists the image.
-        row: The image's row.
+    """Read the annotation of an image of a split; its names are not compared with ``info.json``.
 
     Raises:
         UserError: If the file is missing or malformed, or disagrees with the row.
@@ -227,10 +202,3 @@ def _read_json(path: Path) -> Any:
         ) from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as JSON ({error}); restore it") from None
-
-
-def _write_json(path: Path, content: Any, compact: bool) -> None:
-    if compact:
-        write_bytes(path, json.dumps(content).encode())
-    else:
-        write_json(path, content)

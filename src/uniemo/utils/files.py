@@ -59,13 +59,14 @@ def write_bytes(path: Path, content: bytes) -> None:
         part.write_bytes(content)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file atomically, indented by one space.
+def write_json(path: Path, content: Any, compact: bool = False) -> None:
+    """Write a JSON file atomically, indented by one space or, if ``compact``, on one line.
 
     Raises:
         TypeError: If JSON cannot express the content; nothing is written.
     """
-    write_bytes(path, (json.dumps(content, indent=1) + "\n").encode())
+    text = json.dumps(content) if compact else json.dumps(content, indent=1) + "\n"
+    write_bytes(path, text.encode())
 
 
 def write_table(path: Path, table: pyarrow.Table) -> None:

@@ -7,14 +7,10 @@ from torch import Tensor
 
 
 def fingerprint(*parts: str | Tensor) -> str:
-    """Hash texts and tensors, the latter with their type and shape.
+    """Hash texts and tensors, the latter with their type and shape, to 32 hexadecimal digits.
 
-    Args:
-        parts: Everything that the named result depends on, in a fixed order; tensors of any shape
-            and on any device.
-
-    Returns:
-        32 hexadecimal digits of SHA-256.
+    ``parts`` is everything that the named result depends on, in a fixed order; tensors may be of
+    any shape and on any device.
     """
     digest = hashlib.sha256()
     for part in parts:

@@ -2,12 +2,5 @@
 
 
 def readable(name: str) -> str:
-    """Return a name of EmoSet in plain words (extension): ``bakery/shop`` gives ``bakery shop``.
-
-    Args:
-        name: In any case, with ``_`` or ``/`` between words.
-
-    Returns:
-        The name in lower case, with spaces between words.
-    """
+    """Return a name of EmoSet in plain words (extension): ``Bakery/Shop`` gives ``bakery shop``."""
     return name.lower().replace("_", " ").replace("/", " ")

@@ -16,9 +16,6 @@ def native_precision(accelerator: str) -> Precision:
 
     Args:
         accelerator: Lightning's name of the accelerator: ``cpu``, ``gpu``, ``auto``, ...
-
-    Returns:
-        A value of Lightning's ``Trainer(precision=...)``.
     """
     device = Fabric(accelerator=accelerator, devices=1).device
     if device.type == "cuda":

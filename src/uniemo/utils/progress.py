@@ -12,12 +12,8 @@ T = TypeVar("T")
 def track(items: Iterable[T], description: str, total: float | None = None) -> Iterator[T]:
     """Yield items under a progress bar, which disappears at the end.
 
-    Where the output is no terminal, the description is printed once instead.
-
-    Args:
-        items: What to go through.
-        description: What is being done.
-        total: How many items there are, for those that do not know their length.
+    Where the output is no terminal, the description is printed once instead. ``total`` is for items
+    that do not know their length.
     """
     console = Console()
     if console.is_terminal:

@@ -15,16 +15,7 @@ class Stream(IntEnum):
 
 
 def shuffled_rows(n: int, seed: int, epoch: int) -> np.ndarray:
-    """Return a random order of n rows that depends on the seed and the epoch alone.
-
-    Args:
-        n: Number of rows.
-        seed: Seed of the run.
-        epoch: Number of the epoch.
-
-    Returns:
-        A permutation of 0..n-1, [n] int.
-    """
+    """Return an order of rows [n] int that depends on the run's seed and the epoch alone."""
     return np.random.default_rng([Stream.ORDER, seed, epoch]).permutation(n)
 
 
@@ -35,8 +26,8 @@ def stratified_rows(label: np.ndarray, fraction: float, seed: int) -> np.ndarray
 
     Args:
         label: Class of each row, [N] int.
-        fraction: Fraction of each class, in (0, 1]; at least one row per class is kept.
-        seed: Seed of the choice.
+        fraction: In (0, 1]; at least one row per class is kept.
+        seed: Of the choice.
 
     Returns:
         Chosen rows in ascending order, [n] int.

@@ -11,13 +11,8 @@ PACKAGE = "package:"
 def resolve(source: str) -> str:
     """Replace ``package:PATH`` in a source by the absolute path of PATH in the uniemo package.
 
-    A configuration can thus name the weights that come with uniemo wherever it is installed.
-
-    Args:
-        source: For instance ``local-dir:package:backbones/weights/clip``.
-
-    Returns:
-        The source with the path filled in; unchanged if it does not contain ``package:``.
+    A configuration can thus name the weights that come with uniemo wherever it is installed, for
+    instance ``local-dir:package:backbones/weights/clip``.
     """
     before, mark, path = source.partition(PACKAGE)
     return f"{before}{files('uniemo').joinpath(path)}" if mark else source
@@ -25,13 +20,9 @@ def resolve(source: str) -> str:
 
 @cache
 def weights_digest(source: str) -> str:
-    """Return a digest of the content of a local source.
+    """Return 16 hexadecimal digits for the content of a file or a folder (see :func:`resolve`).
 
-    Args:
-        source: A file or a folder, as for :func:`resolve`; or a hub id or tag.
-
-    Returns:
-        16 hexadecimal digits; the source itself if no such path exists (a hub id names itself).
+    A hub id or tag, which is no path, names itself.
     """
     root = Path(resolve(source).removeprefix("local-dir:")).expanduser()
     if not root.exists():
