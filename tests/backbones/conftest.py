@@ -24,8 +24,8 @@ def fixed_randomness() -> None:
 
 
 @pytest.fixture(scope="session")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> CLIPTokenizer:
-    return build_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+def tokenizer() -> CLIPTokenizer:
+    return build_tokenizer()
 
 
 @pytest.fixture(scope="session")

@@ -75,13 +75,17 @@ def test_the_loss_is_squared_and_absolute_error_and_a_trace_of_divergence() -> N
 
 @torch.no_grad()
 def test_what_is_saved_is_a_folder_of_diffusers_in_half_precision(
-    tmp_path: Path, image: Tensor
+    tmp_path: Path, image: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vae = autoencoder.build().eval()
-    autoencoder.save(vae, tmp_path)
-    stored = load_file(tmp_path / "vae" / "diffusion_pytorch_model.safetensors")
+    changed = []
+    monkeypatch.setattr(autoencoder, "make_isometric", lambda *given: changed.append(given))
+    stage = autoencoder.AutoencoderStage(seed=3, steps=1, batch_size=2, learning_rate=1e-3)
+    stage.save(tmp_path)
+    vae, folder = stage.autoencoder, tmp_path / "stable_diffusion" / "vae"
+    assert changed == [(vae, 4)]
+    stored = load_file(folder / "diffusion_pytorch_model.safetensors")
     assert {value.dtype for value in stored.values()} == {torch.half}
-    loaded = AutoencoderKL.from_pretrained(tmp_path / "vae")
+    loaded = AutoencoderKL.from_pretrained(folder)
     torch.testing.assert_close(
         loaded.encode(image[:2]).latent_dist.mode(),
         vae.float().encode(image[:2]).latent_dist.mode(),

@@ -89,7 +89,7 @@ def test_the_last_steps_see_whole_images(
 def test_what_is_saved_is_loaded_as_the_same_clip_in_half_precision(
     stage: ClipStage, tokenizer: CLIPTokenizer, tmp_path: Path
 ) -> None:
-    clip.save(stage.clip, tokenizer, tmp_path / "clip")
+    stage.save(tmp_path)
     backbone = load_clip(f"local-dir:{tmp_path / 'clip'}")
     trained = stage.clip.half().float().eval()
     for name, value in trained.state_dict().items():

@@ -9,7 +9,7 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from uniemo.backbones import autoencoder, denoiser
+from uniemo.backbones import denoiser
 from uniemo.backbones.denoiser import SCHEDULE, DenoiserStage
 from uniemo.diffusion import StableDiffusion
 
@@ -129,9 +129,10 @@ def test_muon_steps_matrices_and_kernels_and_adamw_the_ends_embeddings_and_vecto
 def test_what_is_saved_beside_the_autoencoder_is_a_stable_diffusion(
     stage: DenoiserStage, tokenizer: CLIPTokenizer, tmp_path: Path
 ) -> None:
-    autoencoder.save(stage.autoencoder, tmp_path)
-    denoiser.save(stage, tokenizer, tmp_path)
-    head = StableDiffusion.from_pretrained(str(tmp_path))
+    folder = tmp_path / "stable_diffusion"
+    stage.autoencoder.half().save_pretrained(folder / "vae")
+    stage.save(tmp_path)
+    head = StableDiffusion.from_pretrained(str(folder))
     for part, written in (
         (head.unet, stage.unet),
         (head.text_encoder, stage.text_encoder),
@@ -146,6 +147,6 @@ def test_what_is_saved_beside_the_autoencoder_is_a_stable_diffusion(
     torch.testing.assert_close(
         head.prompts.encode(CAPTIONS), stage.text_encoder(tokens).last_hidden_state
     )
-    pipeline = StableDiffusionPipeline.from_pretrained(tmp_path)  # by model_index.json
+    pipeline = StableDiffusionPipeline.from_pretrained(folder)  # by model_index.json
     assert type(pipeline.scheduler).__name__ == "UniPCMultistepScheduler"
     assert pipeline.tokenizer("a lion").input_ids == tokenizer("a lion").input_ids

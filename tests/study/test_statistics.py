@@ -19,17 +19,17 @@ def test_the_interval_is_students(n):
 
 def test_one_value_has_no_interval_and_none_no_estimate():
     assert estimate([3.0]) == (3.0, None)
-    assert estimate([3.0]).sign == 0
+    assert not estimate([3.0]).excludes_zero
     assert estimate([]) is None
 
 
 def test_equal_values_have_no_interval_and_are_no_evidence():
     assert estimate([0.25, 0.25, 0.25]) == (0.25, None)
-    assert estimate([-3 / 256] * 3).sign == 0
+    assert not estimate([-3 / 256] * 3).excludes_zero
 
 
-def test_the_sign_is_zero_where_the_interval_contains_zero():
-    assert estimate([1.0, 1.1, 0.9]).sign == 1
-    assert estimate([-1.0, -1.1, -0.9]).sign == -1
-    assert estimate([1.0, -1.1, 0.2]).sign == 0
-    assert estimate([0.0, 0.0]).sign == 0
+def test_only_an_interval_on_one_side_of_zero_excludes_it():
+    assert estimate([1.0, 1.1, 0.9]).excludes_zero
+    assert estimate([-1.0, -1.1, -0.9]).excludes_zero
+    assert not estimate([1.0, -1.1, 0.2]).excludes_zero
+    assert not estimate([0.0, 0.0]).excludes_zero

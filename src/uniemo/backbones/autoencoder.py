@@ -38,7 +38,6 @@ class AutoencoderStage(Stage):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        torch.manual_seed(self.seed)
         self.autoencoder = build()
 
     def loss(self, batch: dict[str, Tensor], _: int) -> Tensor:
@@ -50,6 +49,11 @@ class AutoencoderStage(Stage):
         loss = squared + 0.2 * functional.l1_loss(output, image) + 1e-6 * posterior.kl().mean()
         self.log("psnr", 10 * torch.log10(4 / squared), prog_bar=True)
         return loss
+
+    def save(self, weights: Path) -> None:
+        """Make the autoencoder isometric and write ``weights/stable_diffusion/vae``."""
+        make_isometric(self.autoencoder.eval(), self.seed + 1)
+        self.autoencoder.half().save_pretrained(weights / "stable_diffusion" / "vae")
 
 
 @torch.no_grad()
@@ -73,12 +77,8 @@ def make_isometric(autoencoder: AutoencoderKL, seed: int, images: int = 2048) ->
         seed: Seed of the images that the map is computed from.
         images: Their number.
     """
-    latents = torch.cat(
-        [
-            autoencoder.encode(to_unit_range(batch["image"])).latent_dist.mode()
-            for batch in loader(seed, 0, images, 64)
-        ]
-    )
+    batches = [to_unit_range(batch["image"]) for batch in loader(seed, 0, images, 64)]
+    latents = torch.cat([autoencoder.encode(batch).latent_dist.mode() for batch in batches])
     rows = latents.movedim(1, -1).flatten(0, -2).double()  # [N h w, c]
     mean, covariance = rows.mean(0), rows.T.cov()
     values, vectors = torch.linalg.eigh(covariance)
@@ -117,8 +117,3 @@ def _energy(autoencoder: AutoencoderKL, latents: Tensor, directions: Tensor) -> 
     ]
     wide = torch.stack(responses).flatten(1).double() / step  # [c, N 3 H H]
     return wide @ wide.T / (len(latents) * size**2)
-
-
-def save(autoencoder: AutoencoderKL, folder: Path) -> None:
-    """Write the autoencoder as the ``vae`` folder of a Stable Diffusion, in half precision."""
-    autoencoder.half().save_pretrained(folder / "vae")

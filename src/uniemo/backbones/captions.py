@@ -3,9 +3,7 @@
 The one exception is the scene "amusement park".
 """
 
-import gzip
-import json
-from pathlib import Path
+from typing import Any
 
 import open_clip
 from transformers import CLIPTokenizer
@@ -27,27 +25,30 @@ def object_caption(name: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
-def build_tokenizer(folder: Path) -> CLIPTokenizer:
-    """Write a CLIP tokenizer with only the merges that the captions need, and load it.
+_OBJECTS, _SCENES = list(map(object_caption, OBJECT_NAMES)), list(map(words, SCENE_NAMES))
+
+CAPTIONS = {
+    "object": _OBJECTS,
+    "scene": _SCENES,
+    "pair": [f"{object_}, {scene}" for object_ in _OBJECTS for scene in _SCENES],
+}
+"""Captions by what they name, in the order of the names; the scene of a pair changes fastest."""
+
+
+def build_tokenizer() -> CLIPTokenizer:
+    """Return a CLIP tokenizer with only the merges that the captions need.
 
     The merges are CLIP's own (open_clip ships them), in CLIP's order, so a word that the reduced
     vocabulary can spell is split into the same tokens. All 512 byte tokens stay, so any text can
     be encoded.
-
-    Args:
-        folder: Where ``vocab.json``, ``merges.txt`` and the configuration go.
     """
-    archive = Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
-    with gzip.open(archive, "rt", encoding="utf-8") as file:
-        lines = file.read().split("\n")
-    merges = [tuple(line.split()) for line in lines[1 : 49152 - 256 - 2 + 1]]
     full = open_clip.SimpleTokenizer()
     text = " ".join(
         [_FURTHER_WORDS, PSEUDO_WORD, ",", *EMOTIONS, *map(words, SCENE_NAMES + OBJECT_NAMES)]
     )
     needed = {full.decoder[token] for token in full.encode(text)}
-    kept = []
-    for left, right in reversed(merges):  # a merge's parts were merged before it
+    kept: list[Any] = []  # pairs, which the tokenizer's annotation does not know
+    for left, right in reversed(full.bpe_ranks):  # a merge's parts were merged before it
         if left + right in needed:
             kept.append((left, right))
             needed |= {left, right}
@@ -57,15 +58,5 @@ def build_tokenizer(folder: Path) -> CLIPTokenizer:
     vocabulary = byte_tokens + [f"{token}</w>" for token in byte_tokens]
     vocabulary += ["".join(pair) for pair in kept]
     vocabulary += ["<|startoftext|>", "<|endoftext|>"]  # the highest index, as CLIP's pooling needs
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(vocabulary)}))
-    (folder / "merges.txt").write_text(
-        "#version: 0.2\n" + "\n".join(" ".join(pair) for pair in kept) + "\n"
-    )
-    tokenizer = CLIPTokenizer(
-        vocab=str(folder / "vocab.json"),
-        merges=str(folder / "merges.txt"),
-        model_max_length=CONTEXT_LENGTH,
-    )
-    tokenizer.save_pretrained(folder)
-    return tokenizer
+    numbers = {token: i for i, token in enumerate(vocabulary)}
+    return CLIPTokenizer(vocab=numbers, merges=kept, model_max_length=CONTEXT_LENGTH)

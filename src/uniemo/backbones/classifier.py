@@ -25,8 +25,6 @@ SEED = 97
 STEPS = 400
 """Enough to recognise the object in 99 % of reconstructed images."""
 
-BATCH = 32
-
 SIZE = 128
 """Side in pixels of its input: twice that of the images."""
 
@@ -47,7 +45,6 @@ class Classifier(Stage):
 
     def __init__(self, head: StableDiffusion, **arguments: Any) -> None:
         super().__init__(**arguments)
-        torch.manual_seed(self.seed)
         self.head = head  # moves to the trainer's device
         self.extractor = efficientnet_lite0(SIZE)
         # Batch statistics are not frozen: that is less accurate.
@@ -90,9 +87,7 @@ class Classifier(Stage):
 
 def train_classifier(head: StableDiffusion) -> Classifier:
     """Return a trained classifier; minutes on a CPU."""
-    stage = Classifier(
-        head, seed=SEED, steps=STEPS, batch_size=BATCH, learning_rate=1e-3, warmup=40
-    )
+    stage = Classifier(head, seed=SEED, steps=STEPS, batch_size=32, learning_rate=1e-3, warmup=40)
     run_once(stage)
     return stage
 

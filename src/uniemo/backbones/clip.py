@@ -7,15 +7,15 @@ from typing import Any
 
 import open_clip
 import torch
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from transformers import CLIPTokenizer
 
 from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES, words
-from uniemo.backbones.captions import CONTEXT_LENGTH, object_caption
+from uniemo.backbones.captions import CAPTIONS, CONTEXT_LENGTH
 from uniemo.backbones.composed_images import SIZE, ObjectSettings
 from uniemo.backbones.stage import Stage
+from uniemo.utils.files import write_tensors
 
 MEAN = open_clip.OPENAI_DATASET_MEAN
 STD = open_clip.OPENAI_DATASET_STD
@@ -65,18 +65,13 @@ class ClipStage(Stage):
 
     def __init__(self, tokenizer: CLIPTokenizer, **arguments: Any) -> None:
         super().__init__(**arguments)
-        torch.manual_seed(self.seed)
         config = model_config(len(tokenizer))
         config["vision_cfg"]["patch_dropout"] = PATCH_DROPOUT
         self.clip = open_clip.CLIP(**config)
-        objects = [object_caption(name) for name in OBJECT_NAMES]
-        names = [words(name) for name in OBJECT_NAMES]
-        scenes = [words(name) for name in SCENE_NAMES]
-        pairs = [f"{object_}, {scene}" for object_ in objects for scene in scenes]
-        texts_of = {"object": objects, "name": names, "scene": scenes, "pair": pairs}
-        for name, texts in texts_of.items():
+        self.tokenizer = tokenizer
+        for kind, texts in (CAPTIONS | {"name": list(map(words, OBJECT_NAMES))}).items():
             tokens = tokenizer(texts, padding="max_length", return_tensors="pt").input_ids
-            self.register_buffer(f"{name}_tokens", tokens, persistent=False)
+            self.register_buffer(f"{kind}_tokens", tokens, persistent=False)
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None] * 255, persistent=False)
         self.register_buffer("std", torch.tensor(STD)[:, None, None] * 255, persistent=False)
 
@@ -115,11 +110,10 @@ class ClipStage(Stage):
         image = self.encode(batch["image"])
         scene, object_ = batch["scene"], batch["object"]
         both = torch.where((scene >= 0) & (object_ >= 0), object_ * len(SCENE_NAMES) + scene, -1)
-        article = batch_index % 2 == 0  # "a lion" and "lion" in turn
+        # "a lion" and "lion" in turn
+        object_tokens = self.name_tokens if batch_index % 2 else self.object_tokens
         losses = {
-            "object": self.contrast(
-                image, object_, self.object_tokens if article else self.name_tokens
-            ),
+            "object": self.contrast(image, object_, object_tokens),
             "scene": self.contrast(image, scene, self.scene_tokens),
             "pair": self.contrast(image, both, self.pair_tokens),
         }
@@ -131,19 +125,15 @@ class ClipStage(Stage):
         with torch.no_grad():
             self.clip.logit_scale.clamp_(max=math.log(100))
 
-
-def save(model: nn.Module, tokenizer: CLIPTokenizer, folder: Path) -> None:
-    """Write a model as open_clip's ``local-dir:`` folder, in half precision."""
-    folder.mkdir(parents=True, exist_ok=True)
-    config = {
-        "model_cfg": model_config(len(tokenizer)),
-        "preprocess_cfg": {"mean": MEAN, "std": STD, "interpolation": "bicubic"},
-    }
-    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
-    weights = {
-        name: value.half().contiguous()
-        for name, value in model.state_dict().items()
-        if value.is_floating_point()
-    }
-    save_file(weights, folder / "open_clip_model.safetensors")
-    tokenizer.save_pretrained(folder)
+    def save(self, weights: Path) -> None:
+        """Write ``weights/clip``, a folder for open_clip's ``local-dir:``, in half precision."""
+        folder = weights / "clip"
+        self.tokenizer.save_pretrained(folder)
+        config = {
+            "model_cfg": model_config(len(self.tokenizer)),
+            "preprocess_cfg": {"mean": MEAN, "std": STD, "interpolation": "bicubic"},
+        }
+        (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
+        state = self.clip.state_dict().items()
+        halves = {name: value.half() for name, value in state if value.is_floating_point()}
+        write_tensors(folder / "open_clip_model.safetensors", halves)

@@ -42,28 +42,19 @@ class ObjectSettings:
     """Greatest rotation of the object in degrees, in either direction."""
 
 
+@dataclass(eq=False)
 class ComposedImages(Dataset[dict[str, Tensor]]):
     """Images ``start`` to ``start + length`` of the endless sequence of one seed.
 
     An item holds ``image`` [3, 64, 64] uint8, ``scene`` and ``object`` (long, -1 for none) and
-    ``mask`` [16, 16], the share of each 4 x 4 block that the object covers.
-
-    Args:
-        seed: Seed of the sequence; different seeds share no image.
-        start: First image.
-        length: Number of images.
-        settings: How they show their object.
+    ``mask`` [16, 16], the share of each 4 x 4 block that the object covers. Sequences of different
+    seeds share no image.
     """
 
-    def __init__(
-        self, seed: int, start: int, length: int, settings: ObjectSettings = ObjectSettings()
-    ) -> None:
-        self.seed, self.start, self.length, self.settings = (
-            seed,
-            start,
-            length,
-            settings,
-        )
+    seed: int
+    start: int
+    length: int
+    settings: ObjectSettings = ObjectSettings()
 
     def __len__(self) -> int:
         return self.length
@@ -95,11 +86,7 @@ class ComposedImages(Dataset[dict[str, Tensor]]):
 
 
 def loader(
-    seed: int,
-    start: int,
-    length: int,
-    batch_size: int,
-    settings: ObjectSettings = ObjectSettings(),
+    seed: int, start: int, length: int, batch_size: int, settings: ObjectSettings = ObjectSettings()
 ) -> DataLoader[dict[str, Tensor]]:
     """Return a loader over :class:`ComposedImages` in order, composed by one other process."""
     images = ComposedImages(seed, start, length, settings)

@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer
 
 from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES, words
 from uniemo.backbones.autoencoder import LATENT_CHANNELS
-from uniemo.backbones.captions import PSEUDO_WORD, object_caption
+from uniemo.backbones.captions import CAPTIONS, PSEUDO_WORD
 from uniemo.backbones.composed_images import ALL_OBJECTS, ObjectSettings, to_unit_range
 from uniemo.backbones.stage import Stage
 from uniemo.backbones.text_encoder import text_encoder_from_clip
@@ -60,6 +60,19 @@ encoder of this size does not learn to read such sums from captions alone, so it
 the mean token embeddings of the object's and the scene's words, each times a random weight.
 """
 
+MODEL_INDEX = """{
+  "_class_name": "StableDiffusionPipeline",
+  "feature_extractor": [null, null],
+  "safety_checker": [null, null],
+  "requires_safety_checker": false,
+  "scheduler": ["diffusers", "UniPCMultistepScheduler"],
+  "text_encoder": ["transformers", "CLIPTextModel"],
+  "tokenizer": ["transformers", "CLIPTokenizer"],
+  "unet": ["diffusers", "UNet2DConditionModel"],
+  "vae": ["diffusers", "AutoencoderKL"]
+}
+"""
+
 
 def build_unet() -> UNet2DConditionModel:
     """Return the U-Net with fresh weights: three levels, cross-attention on the lower two."""
@@ -101,31 +114,19 @@ class DenoiserStage(Stage):
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
-        torch.manual_seed(self.seed)
         self.unet = build_unet()
         self.text_encoder = text_encoder_from_clip(clip, tokenizer)
         self.autoencoder = autoencoder.requires_grad_(False).eval()
         self.scheduler = DDPMScheduler(**SCHEDULE)
 
-        objects = [object_caption(name) for name in OBJECT_NAMES]
-        scenes = [words(name) for name in SCENE_NAMES]
-        texts = {
-            "object": objects,
-            "scene": scenes,
-            "pair": [f"{object_}, {scene}" for object_ in objects for scene in scenes],
-            "blend": [f"a {PSEUDO_WORD}"],
-            "none": [""],
-        }
-        for kind, captions in texts.items():
-            tokens = tokenizer(captions, padding="max_length", return_tensors="pt").input_ids
+        self.tokenizer = tokenizer
+        for kind, texts in (CAPTIONS | {"blend": [f"a {PSEUDO_WORD}"], "none": [""]}).items():
+            tokens = tokenizer(texts, padding="max_length", return_tensors="pt").input_ids
             self.register_buffer(f"{kind}_tokens", tokens, persistent=False)
         self.pseudo_word: Any = tokenizer.convert_tokens_to_ids(f"{PSEUDO_WORD}</w>")
         self.parts = [
-            [
-                tokenizer(text.removeprefix("a ").removeprefix("an ")).input_ids[1:-1]
-                for text in part
-            ]
-            for part in (objects, scenes)
+            [tokenizer(words(name)).input_ids[1:-1] for name in names]
+            for names in (OBJECT_NAMES, SCENE_NAMES)
         ]
 
     def build_optimizer(self) -> Optimizer:
@@ -197,23 +198,11 @@ class DenoiserStage(Stage):
         self.log("mse", error, prog_bar=True)
         return loss
 
-
-def save(stage: DenoiserStage, tokenizer: CLIPTokenizer, folder: Path) -> None:
-    """Write U-Net, text encoder, tokenizer and scheduler beside ``vae``, in half precision."""
-    stage.unet.half().save_pretrained(folder / "unet")
-    stage.text_encoder.half().save_pretrained(folder / "text_encoder")
-    tokenizer.save_pretrained(folder / "tokenizer")
-    UniPCMultistepScheduler(**SCHEDULE).save_pretrained(folder / "scheduler")
-    (folder / "model_index.json").write_text(
-        "{\n"
-        '  "_class_name": "StableDiffusionPipeline",\n'
-        '  "feature_extractor": [null, null],\n'
-        '  "safety_checker": [null, null],\n'
-        '  "requires_safety_checker": false,\n'
-        '  "scheduler": ["diffusers", "UniPCMultistepScheduler"],\n'
-        '  "text_encoder": ["transformers", "CLIPTextModel"],\n'
-        '  "tokenizer": ["transformers", "CLIPTokenizer"],\n'
-        '  "unet": ["diffusers", "UNet2DConditionModel"],\n'
-        '  "vae": ["diffusers", "AutoencoderKL"]\n'
-        "}\n"
-    )
+    def save(self, weights: Path) -> None:
+        """Complete ``weights/stable_diffusion``, which holds ``vae``, in half precision."""
+        folder = weights / "stable_diffusion"
+        self.unet.half().save_pretrained(folder / "unet")
+        self.text_encoder.half().save_pretrained(folder / "text_encoder")
+        self.tokenizer.save_pretrained(folder / "tokenizer")
+        UniPCMultistepScheduler(**SCHEDULE).save_pretrained(folder / "scheduler")
+        (folder / "model_index.json").write_text(MODEL_INDEX)

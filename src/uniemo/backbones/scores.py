@@ -16,8 +16,8 @@ from rich.progress import Progress
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
-from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES, words
-from uniemo.backbones.captions import object_caption
+from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES
+from uniemo.backbones.captions import CAPTIONS
 from uniemo.backbones.classifier import NAMES, accuracy, reconstruct, train_classifier
 from uniemo.backbones.composed_images import ObjectSettings, loader
 from uniemo.backbones.word_mapper import clip_features, train_word_mapper
@@ -113,10 +113,8 @@ def write_scores(weights: Path) -> None:
 
     # 3. Captions of an object and a scene.
     labels = caption_labels(N_TEST)
-    captions = [
-        f"{object_caption(OBJECT_NAMES[o])}, {words(SCENE_NAMES[s])}"
-        for o, s in zip(labels["object"].tolist(), labels["scene"].tolist(), strict=True)
-    ]
+    pairs = labels["object"] * len(SCENE_NAMES) + labels["scene"]
+    captions = [CAPTIONS["pair"][pair] for pair in pairs.tolist()]
     generated = generate_images(head, head.prompts.encode(captions), HELD_OUT)
     save_image(make_grid(generated[:64], nrow=8), weights / "samples.png")
     add(classifier.scores("text_to_image_{}", generated, labels))

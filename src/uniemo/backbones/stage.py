@@ -40,6 +40,7 @@ class Stage(lightning.LightningModule, ABC):
         self, seed: int, steps: int, batch_size: int, learning_rate: float, warmup: int = 200
     ) -> None:
         super().__init__()
+        torch.manual_seed(seed)  # for the weights, which subclasses build next
         self.seed, self.steps, self.batch_size = seed, steps, batch_size
         self.learning_rate, self.warmup = learning_rate, warmup
 
@@ -67,6 +68,9 @@ class Stage(lightning.LightningModule, ABC):
     def loss(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a batch of images."""
 
+    def save(self, weights: Path) -> None:
+        """Write the trained networks, in half precision, to their folder in ``weights``."""
+
     def build_optimizer(self) -> Optimizer:
         """Return the optimiser: by default AdamW with one rate for all trained weights."""
         trained = [p for p in self.parameters() if p.requires_grad]
@@ -78,10 +82,7 @@ class Stage(lightning.LightningModule, ABC):
         """Return the optimiser and the rate schedule."""
         optimizer = self.build_optimizer()
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Return this process's images of the next hundred steps, or of the remaining ones."""

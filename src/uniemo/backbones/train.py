@@ -1,10 +1,7 @@
-"""Train the small backbones, stage by stage.
-
-A stage is ``clip``, ``autoencoder``, ``denoiser`` or ``scores``.
-"""
+"""Train the small backbones, stage by stage."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning
 import open_clip
@@ -12,53 +9,28 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
-from uniemo.backbones import autoencoder, clip, denoiser
+from uniemo.backbones.autoencoder import AutoencoderStage
 from uniemo.backbones.captions import build_tokenizer
+from uniemo.backbones.clip import ClipStage
+from uniemo.backbones.denoiser import DenoiserStage
 from uniemo.backbones.scores import write_scores
-from uniemo.backbones.stage import run
+from uniemo.backbones.stage import Stage, run
+
+STEPS = {"clip": 3800, "autoencoder": 5700, "denoiser": 9000}
+"""Stages in their order, with as many steps as version 7 of the weights."""
 
 
-def train_clip(folder: Path, weights: Path, seed: int, steps: int, processes: int) -> None:
-    """Train the small CLIP and write ``weights/clip``."""
-    tokenizer = build_tokenizer(folder / "tokenizer")
-    stage = clip.ClipStage(
-        tokenizer, seed=seed, steps=steps, batch_size=64, learning_rate=1e-3, warmup=300
-    )
-    run(stage, folder / "clip", processes)
-    if stage.global_rank == 0:
-        clip.save(stage.clip, tokenizer, weights / "clip")
-
-
-def train_autoencoder(folder: Path, weights: Path, seed: int, steps: int, processes: int) -> None:
-    """Train the small autoencoder, make it isometric, write ``weights/stable_diffusion/vae``."""
-    stage = autoencoder.AutoencoderStage(
-        seed=seed, steps=steps, batch_size=8, learning_rate=1e-3, warmup=100
-    )
-    run(stage, folder / "autoencoder", processes)
-    if stage.global_rank == 0:
-        autoencoder.make_isometric(stage.autoencoder.eval(), seed + 1)
-        autoencoder.save(stage.autoencoder, weights / "stable_diffusion")
-
-
-def train_denoiser(folder: Path, weights: Path, seed: int, steps: int, processes: int) -> None:
-    """Train the U-Net and its text encoder on the two others; complete ``stable_diffusion``."""
-    model, _, _ = open_clip.create_model_and_transforms(f"local-dir:{weights / 'clip'}")
+def build_stage(name: str, weights: Path, **settings: Any) -> Stage:
+    """Return a stage with fresh weights; the denoiser starts from the two others' ``weights``."""
+    if name == "clip":
+        tokenizer = build_tokenizer()
+        return ClipStage(tokenizer, batch_size=64, learning_rate=1e-3, warmup=300, **settings)
+    if name == "autoencoder":
+        return AutoencoderStage(batch_size=8, learning_rate=1e-3, warmup=100, **settings)
+    clip = open_clip.create_model(f"local-dir:{weights / 'clip'}")
     tokenizer = CLIPTokenizer.from_pretrained(weights / "clip")
     vae = AutoencoderKL.from_pretrained(weights / "stable_diffusion" / "vae").float()
-    stage = denoiser.DenoiserStage(
-        model, vae, tokenizer, seed=seed, steps=steps, batch_size=64, learning_rate=2e-3
-    )
-    run(stage, folder / "denoiser", processes)
-    if stage.global_rank == 0:
-        denoiser.save(stage, tokenizer, weights / "stable_diffusion")
-
-
-# With as many steps as version 7 of the weights.
-STAGES = {
-    "clip": (train_clip, 3800),
-    "autoencoder": (train_autoencoder, 5700),
-    "denoiser": (train_denoiser, 9000),
-}
+    return DenoiserStage(clip, vae, tokenizer, batch_size=64, learning_rate=2e-3, **settings)
 
 
 def train(
@@ -87,8 +59,11 @@ def train(
     """
     torch.set_num_threads(threads or torch.get_num_threads())
     lightning.seed_everything(seed, verbose=False)
-    for name, (run_stage, default_steps) in STAGES.items():
+    for name, own_steps in STEPS.items():
         if stage in (name, "all"):
-            run_stage(folder, weights, seed, steps or default_steps, processes)
+            built = build_stage(name, weights, seed=seed, steps=steps or own_steps)
+            run(built, folder / name, processes)
+            if built.global_rank == 0:
+                built.save(weights)
     if stage in ("scores", "all"):
         write_scores(weights)

@@ -6,7 +6,6 @@ of a caption.
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from uniemo.backbones.captions import PSEUDO_WORD
@@ -21,8 +20,6 @@ SEED = 98
 
 STEPS = 1200
 """Takes minutes; the score is a lower bound of what one word can carry."""
-
-BATCH = 32
 
 
 def clip_features(backbone: ClipBackbone, image: Tensor) -> Tensor:
@@ -51,7 +48,6 @@ class WordMapperStage(Stage):
 
     def __init__(self, backbone: ClipBackbone, head: StableDiffusion, **arguments: Any) -> None:
         super().__init__(**arguments)
-        torch.manual_seed(self.seed)
         self.backbone = backbone
         self.clip = backbone.model.requires_grad_(False).eval()  # moves to the trainer's device
         self.head = head
@@ -85,7 +81,7 @@ class WordMapperStage(Stage):
 def train_word_mapper(backbone: ClipBackbone, head: StableDiffusion) -> WordMapperStage:
     """Return a trained map; minutes on a CPU."""
     stage = WordMapperStage(
-        backbone, head, seed=SEED, steps=STEPS, batch_size=BATCH, learning_rate=1e-3
+        backbone, head, seed=SEED, steps=STEPS, batch_size=32, learning_rate=1e-3
     )
     run_once(stage)
     return stage

@@ -11,6 +11,9 @@ import os
 import shutil
 import sys
 import warnings
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -94,29 +97,19 @@ def data(arguments: list[str]) -> None:
             raise UserError(usage)
 
 
-def evaluate(arguments: list[str]) -> None:
-    """Evaluate a checkpoint, or a folder of any system's images: see ``uniemo eval --help``."""
-    from uniemo.cli.eval import main as command
-
-    command(arguments)
+def run_module(name: str, arguments: list[str]) -> None:
+    """Run a command with a module of its own, imported here: its packages may be missing."""
+    import_module(f"uniemo.cli.{name}").main(arguments)
 
 
-def ablate(arguments: list[str]) -> None:
-    """Compare the method with its alternatives: see ``uniemo ablate --help``."""
-    from uniemo.cli.ablate import main as command
-
-    command(arguments)
-
-
-COMMANDS = {
+EXTRAS = {"eval": "eval", "ablate": "study"}
+"""Commands whose packages an extra installs."""
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": train,
-    "eval": evaluate,
-    "ablate": ablate,
+    **{name: partial(run_module, name) for name in EXTRAS},
     "data": data,
     "configs": configs,
 }
-EXTRAS = {"eval": "eval", "ablate": "study"}
-"""Commands whose packages an extra installs."""
 
 HELP = """usage: uniemo COMMAND [arguments]
 
@@ -142,12 +135,20 @@ def quiet() -> None:
 
 def run() -> None:
     """Run the program; bad input is one line and exit code 2."""
-    arguments = sys.argv[1:]
     quiet()
+    command, *arguments = sys.argv[1:] or ["--help"]
     try:
-        run_command(arguments)
+        if command in ("-h", "--help"):
+            print(HELP)
+        elif command in LIGHTNING:
+            lightning.main(command, arguments)
+        elif command in COMMANDS:
+            COMMANDS[command](arguments)
+        else:
+            known = ", ".join([*LIGHTNING, *COMMANDS])
+            raise UserError(f"command {command!r} is unknown; choose one of {known}")
     except ModuleNotFoundError as error:
-        extra = EXTRAS.get(arguments[0])
+        extra = EXTRAS.get(command)
         if extra is None or (error.name or "").startswith(("uniemo", "data_modules")):
             raise
         fail(f"package {error.name} is missing; run: pip install 'uniemo[{extra}]'")
@@ -159,20 +160,3 @@ def fail(message: str) -> NoReturn:
     """Print an error's line and exit."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(2)
-
-
-def run_command(arguments: list[str]) -> None:
-    """Run a command with its arguments.
-
-    Raises:
-        UserError: If it is unknown, or its input is bad.
-    """
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(HELP)
-    elif arguments[0] in LIGHTNING:
-        lightning.main(arguments[0], arguments[1:])
-    elif arguments[0] in COMMANDS:
-        COMMANDS[arguments[0]](arguments[1:])
-    else:
-        known = ", ".join([*LIGHTNING, *COMMANDS])
-        raise UserError(f"command {arguments[0]!r} is unknown; choose one of {known}")

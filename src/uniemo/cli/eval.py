@@ -40,11 +40,7 @@ def main(arguments: list[str]) -> None:
     if sum(map(bool, (known.ckpt, known.images, known.calibrate))) > 1:
         raise UserError("give one of --ckpt, --images and --calibrate")
     # Here, because a plain install, which lacks the extra's packages, should show the help too.
-    from uniemo.evaluation.evaluate import (
-        evaluate_baseline,
-        evaluate_checkpoint,
-        evaluate_folder,
-    )
+    from uniemo.evaluation.evaluate import evaluate_baseline, evaluate_checkpoint, evaluate_folder
 
     experiment = Experiment.read(known.experiment, overrides, "uniemo eval")
     if known.images:

@@ -1,6 +1,5 @@
 """Lightning's subcommands, ``fit``, ``validate``, ``test`` and ``predict``, on an experiment."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from uniemo.config.experiment import Experiment, experiment_parser
@@ -12,40 +11,13 @@ from uniemo.curriculum.resuming import phase_result
 from uniemo.model.checkpoint import read_checkpoint
 from uniemo.model.saving import BEST, LAST
 
-
-def run_fit(experiment: Experiment, checkpoint: Path | None) -> None:
-    """Train, from a checkpoint if one is given; say where the results lie."""
-    run = fit(experiment, checkpoint)
-    folder = experiment.phase_folder
-    if run.trainer.is_global_zero and (folder / BEST).is_file():
-        print_paths(("Checkpoint", folder / BEST))
-        if run.model.head is not None:
-            print_paths(("Samples", folder / SAMPLES))
-
-
-def run_validate(experiment: Experiment, checkpoint: Path | None) -> None:
-    """Measure a checkpoint on the validation split."""
-    run = build_run(experiment, logger=experiment.trainer["logger"] or False)
-    run.trainer.validate(run.model, run.data, ckpt_path=str(checkpoint), weights_only=True)
-
-
-def run_test(experiment: Experiment, checkpoint: Path | None) -> None:
-    """Measure a checkpoint on the test split."""
-    run = build_run(experiment, logger=experiment.trainer["logger"] or False)
-    run.trainer.test(run.model, run.data, ckpt_path=str(checkpoint), weights_only=True)
-
-
-def run_predict(experiment: Experiment, checkpoint: Path | None) -> None:
-    """Generate images and filter them: the generate phase."""
-    generate.run(experiment.changed({"phase": "generate"}), checkpoint)
-
-
-LIGHTNING: dict[str, Callable[[Experiment, Path | None], None]] = {
-    "fit": run_fit,
-    "validate": run_validate,
-    "test": run_test,
-    "predict": run_predict,
+LIGHTNING = {
+    "fit": "Train, from a checkpoint if one is given; say where the results lie.",
+    "validate": "Measure a checkpoint on the validation split.",
+    "test": "Measure a checkpoint on the test split.",
+    "predict": "Generate images and filter them: the generate phase.",
 }
+"""The subcommands, and what they do."""
 
 
 def main(subcommand: str, arguments: list[str]) -> None:
@@ -57,7 +29,7 @@ def main(subcommand: str, arguments: list[str]) -> None:
     Raises:
         UserError: If a file, a key or a value is wrong, or something that is needed is missing.
     """
-    parser = experiment_parser(f"lightning {subcommand}", LIGHTNING[subcommand].__doc__ or "")
+    parser = experiment_parser(f"lightning {subcommand}", LIGHTNING[subcommand])
     phase = "joint phase" if subcommand == "predict" else "run"
     without = "start anew" if subcommand == "fit" else "best"
     parser.add_argument(
@@ -79,4 +51,15 @@ def main(subcommand: str, arguments: list[str]) -> None:
     checkpoint = None if given is None else Path(given)
     if checkpoint is not None:
         read_checkpoint(checkpoint)
-    LIGHTNING[subcommand](experiment, checkpoint)
+    if subcommand == "fit":
+        run, folder = fit(experiment, checkpoint), experiment.phase_folder
+        if run.trainer.is_global_zero and (folder / BEST).is_file():
+            print_paths(("Checkpoint", folder / BEST))
+            if run.model.head is not None:
+                print_paths(("Samples", folder / SAMPLES))
+    elif subcommand == "predict":
+        generate.run(experiment.changed({"phase": "generate"}), checkpoint)
+    else:
+        run = build_run(experiment, logger=experiment.trainer["logger"] or False)
+        measure = run.trainer.validate if subcommand == "validate" else run.trainer.test
+        measure(run.model, run.data, ckpt_path=str(checkpoint), weights_only=True)

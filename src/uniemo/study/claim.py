@@ -78,12 +78,7 @@ class Claim(ABC):
         return {}
 
     def settings(self, trial: Trial, arm: str) -> dict[str, Any]:
-        """Return all that the numbers of an arm depend on; when it changes, the arm is run again.
-
-        Args:
-            trial: The trial, as the arm changes it.
-            arm: Its name.
-        """
+        """Return all that the numbers of an arm depend on, which has changed the trial already."""
         images = trial.profile.images
         return settings_of(trial.experiment, *self.depends_on, arm=arm, images=images)
 

@@ -54,12 +54,7 @@ class TrialEvaluator:
         return load_model(checkpoint).to(self.device).eval()
 
     def measure(self, module: UniEmo, sampling: SamplingConfig | None = None) -> Numbers:
-        """Generate from a model's emotion space and measure.
-
-        Args:
-            module: The model.
-            sampling: How images are generated; None for the experiment's own settings.
-        """
+        """Generate from a model's emotion space, by default as the experiment does, and measure."""
         size, sampling = self.experiment.evaluation.batch_size, sampling or self.experiment.sampling
         return self.measure_images(images_from_model(module, self.per_emotion, size, sampling))
 
@@ -81,9 +76,8 @@ class TrialEvaluator:
         frechet = FrechetDistance(width, self.distances.name).to(self.device)
         neighbours = DensityCoverage(width).to(self.device)
         accuracy = EmotionAccuracy().to(self.device)
-        real, real_emotion = (
-            column.to(self.device) for column in (self.reference.features, self.reference.emotion)
-        )
+        real = self.reference.features.to(self.device)
+        real_emotion = self.reference.emotion.to(self.device)
         frechet.update(real, real=True)
         neighbours.update(real, real_emotion, real=True)
         covered = DensityCoverage(self.clip.width).to(self.device)

@@ -33,15 +33,11 @@ SETTINGS, RESULT = "settings.json", "result.json"
 
 @dataclass(frozen=True)
 class Record:
-    """A run on disk.
-
-    Attributes:
-        folder: Its folder.
-        settings: All that its result depends on, as JSON would hold it.
-    """
+    """A run on disk."""
 
     folder: Path
     settings: Any
+    """All that its result depends on, as JSON would hold it."""
 
     def load(self) -> Numbers | None:
         """Return the numbers of a finished run; else None, and the folder is ready to resume in."""
@@ -71,15 +67,11 @@ class Record:
 
 @dataclass(frozen=True)
 class ArmRecord(Record):
-    """An arm on disk: its folder, and its entry in the trial's ledger.
-
-    Attributes:
-        trial: Its trial.
-        name: ``CLAIM/ARM``.
-    """
+    """An arm on disk: its folder, and its entry in the trial's ledger."""
 
     trial: Trial
     name: str
+    """``CLAIM/ARM``."""
 
     @property
     def digest(self) -> str:
@@ -92,10 +84,9 @@ class ArmRecord(Record):
         An entry of other settings is removed from the ledger.
         """
         entries = read_ledger(self.trial)
-        found = entries.get(self.name)
-        if found is not None and found["settings"] == self.digest:
-            return found["numbers"]
-        if found is not None:
+        if self.name in entries:
+            if entries[self.name]["settings"] == self.digest:
+                return entries[self.name]["numbers"]
             del entries[self.name]
             write_json(self.trial.ledger, entries)
         done = self.load()
@@ -126,9 +117,8 @@ def read_ledger(trial: Trial) -> dict[str, Any]:
 
 def machine(experiment: Experiment) -> str:
     """Describe the machine in words."""
-    cores = f"{processor()}, {os.cpu_count()} cores"
-    where = f"{experiment.device} in {experiment.precision}"
-    return f"{cores}, {where}, PyTorch {torch.__version__}"
+    device = f"{experiment.device} in {experiment.precision}"
+    return f"{processor()}, {os.cpu_count()} cores, {device}, PyTorch {torch.__version__}"
 
 
 def processor() -> str:

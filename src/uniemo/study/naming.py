@@ -44,14 +44,10 @@ class NamingEvaluator:
                 f"no validation image in {evaluator.data.root} has both a scene and an object; "
                 "annotate some"
             )
-        config, backbone = evaluator.module.settings.clip, evaluator.module.understanding.backbone
-        self.scenes, self.objects = (
-            backbone.encode_names(names, template).to(self.device)  # [K, E]
-            for names, template in (
-                (evaluator.data.scene_names, config.scene_template),
-                (evaluator.data.object_names, config.object_template),
-            )
-        )
+        config, data = evaluator.module.settings.clip, evaluator.data
+        encode = evaluator.module.understanding.backbone.encode_names
+        self.scenes = encode(data.scene_names, config.scene_template).to(self.device)  # [K, E]
+        self.objects = encode(data.object_names, config.object_template).to(self.device)
 
     def real(self) -> Numbers:
         """Return how often CLIP names ``scene`` and ``object`` of the real images."""
@@ -66,18 +62,13 @@ class NamingEvaluator:
             condition = module.fuse(reading, batch["emotion"].to(self.device))
             latent = module.painter.diffusion.encode(batch["diffusion_image"].to(self.device))
             losses.append(module.noise_prediction_losses(condition, latent, batch["index"], -1))
-            generators = [
-                image_generator(module.settings.seed, 0, row) for row in batch["index"].tolist()
-            ]
+            seed, rows = module.settings.seed, batch["index"].tolist()
+            generators = [image_generator(seed, 0, row) for row in rows]
             images.append(module.painter.paint(condition, generators))
         return {**self._named(images), "theta": torch.cat(losses).mean().item()}
 
     def _named(self, images: list[Tensor]) -> Numbers:
-        """Return how often CLIP names ``scene`` and ``object`` of images.
-
-        Args:
-            images: [B, 3, H, H] in [0, 1] for each batch.
-        """
+        """Return the shares of right names, of images [B, 3, H, H] in [0, 1] for each batch."""
         scene_hits, object_hits = [], []
         for image, batch in zip(images, self.batches, strict=True):
             features = F.normalize(self.clip(image), dim=1)  # [B, E]

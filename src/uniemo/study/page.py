@@ -25,28 +25,24 @@ class Study(NamedTuple):
 
 
 def write_page(study: Study, path: Path) -> None:
-    """Write the page, and a figure for every table in the folder :func:`results_folder`.
-
-    Args:
-        study: What it is about.
-        path: The Markdown file.
-    """
-    parts = [*heading(study)]
+    """Write the Markdown page, and a figure for every table in :func:`results_folder`."""
+    parts = heading(study)
     for claim in CLAIMS:
         parts += ["", f"## {claim.title}", "", claim.about]
         tables = collect(claim, study.trials)
         done = {table.fraction for table in tables}
         missing = [s.fraction for s in study.profile.scales if s.fraction not in done]
         if missing:
-            where = " and ".join(map(percent, missing))
-            name = study.profile.name
-            parts += ["", f"Not run (profile {name}) on {where} of the training split."]
+            where, profile = " and ".join(map(percent, missing)), study.profile.name
+            parts += ["", f"Not run (profile {profile}) on {where} of the training split."]
         for table in tables:
+            n = len(table.seeds)
+            seeds = "one seed" if n == 1 else f"{n} seeds"
             figure = results_folder(path) / f"{claim.name}-{table.fraction:g}.svg"
             write_bytes(figure, draw(table))
             parts += [
                 "",
-                f"### {percent(table.fraction)} of the training split, {seeds(len(table.seeds))}",
+                f"### {percent(table.fraction)} of the training split, {seeds}",
                 "",
                 *rows(table),
                 "",
@@ -153,12 +149,10 @@ def beyond_chance(table: Table, measure: Measure) -> Iterator[str]:
     unit = " points" if measure.scale == 100 else ""
     for arm in table.claim.arms:
         difference = table.difference(arm, measure.key)
-        if difference is not None and difference.sign:
-            half = difference.half_width or 0.0
-            ends = (difference.mean - half, difference.mean + half)
-            mean, low, high = (
-                f"{n * measure.scale:+.{measure.digits}f}" for n in (difference.mean, *ends)
-            )
+        if difference is not None and difference.excludes_zero:
+            center, half = difference.mean, difference.half_width or 0.0
+            numbers = [n * measure.scale for n in (center, center - half, center + half)]
+            mean, low, high = (f"{number:+.{measure.digits}f}" for number in numbers)
             yield f"`{arm}` {mean}{unit} ({low} to {high})"
 
 
@@ -188,8 +182,3 @@ def best(table: Table) -> str:
 def percent(fraction: float) -> str:
     """Write a share in percent."""
     return f"{100 * fraction:g} %"
-
-
-def seeds(n: int) -> str:
-    """Write a number of seeds."""
-    return "one seed" if n == 1 else f"{n} seeds"

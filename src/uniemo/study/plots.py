@@ -13,11 +13,8 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "uniemo",  # the same table gives the same bytes
     "svg.fonttype": "none",
     "font.family": "sans-serif",
-    "text.color": TEXT,
-    "axes.labelcolor": TEXT,
-    "axes.edgecolor": TEXT,
-    "xtick.color": TEXT,
-    "ytick.color": TEXT,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), TEXT),
+    **dict.fromkeys(("xtick.color", "ytick.color"), TEXT),
 }
 
 

@@ -61,27 +61,18 @@ class CandidatePool:
         paths = [str((folder / path).resolve()) for path in table["image"].to_pylist()]
         column = table.schema.get_field_index("image")
         self.table = table.set_column(column, "image", pyarrow.array(paths))
-        self.encoded = encode_pool(
-            self.module,
-            self.data,
-            self.table,
-            folder,
-            config.verifier,
-            experiment.cache,
-            experiment.device,
+        cache, device = experiment.cache, experiment.device
+        encoded = encode_pool(
+            self.module, self.data, self.table, folder, config.verifier, cache, device
         )
-        probability = zero_shot(self.module, self.encoded.readings.features, self.target)
-        candidates = replace(self.encoded.candidates, clip_probability=probability)
-        self.encoded = self.encoded._replace(candidates=candidates)
-        self.reader = ImageReader(self.module, self.data, experiment.cache, experiment.device)
+        self.target = encoded.candidates.target  # [N]
+        probability = zero_shot(self.module, encoded.readings.features, self.target)
+        candidates = replace(encoded.candidates, clip_probability=probability)
+        self.encoded = encoded._replace(candidates=candidates)
+        self.reader = ImageReader(self.module, self.data, cache, device)
         self.validation = self.reader.real("val")
-        self.scores = score(candidates, self.encoded.reference, self.config)
+        self.scores = score(candidates, encoded.reference, self.config)
         self.recognised = self._recognised()
-
-    @property
-    def target(self) -> Tensor:
-        """The candidates' emotions [N]."""
-        return self.encoded.candidates.target
 
     def _recognised(self) -> Tensor:
         """Return whether the evaluation's judge predicts each candidate's target, [N] bool."""
@@ -116,25 +107,21 @@ class CandidatePool:
 
     def own_rows(self) -> RealRows:
         """Return the real rows that the trial trains on."""
-        whole, own = self._whole_split(Path(self.data.root)), set(image_ids(self.data))
-        rows = [row for row, name in enumerate(image_ids(whole)) if name in own]
+        whole, own = self._whole_split(self.data.root), set(self.data.image_ids("train"))
+        rows = [row for row, name in enumerate(whole.image_ids("train")) if name in own]
         reference = self.encoded.reference
         return RealRows(whole, rows, reference.features, reference.emotion)
 
     def further_rows(self) -> RealRows | None:
-        """Return real rows that the trial does not train on, up to the budget of each emotion.
-
-        Returns:
-            The rows; None if there are none to be had.
-        """
+        """Return rows that the trial does not train on, up to each emotion's budget, if any."""
         if self.trial.fraction < 1:
-            whole, own = self._whole_split(Path(self.data.root)), set(image_ids(self.data))
+            whole, own = self._whole_split(self.data.root), set(self.data.image_ids("train"))
         elif self.trial.more_real is not None:
             whole, own = self._whole_split(self.trial.more_real), set()
         else:
             return None
         budget = emotion_budget(self.encoded.candidates, self.config)
-        free = torch.tensor([name not in own for name in image_ids(whole)])  # [M]
+        free = torch.tensor([name not in own for name in whole.image_ids("train")])  # [M]
         emotion = whole.annotations("train").emotion  # [M]
         generator = torch.Generator().manual_seed(self.trial.seed)
         order = torch.randperm(len(emotion), generator=generator)  # [M]
@@ -157,12 +144,10 @@ class CandidatePool:
         folder.mkdir(parents=True, exist_ok=True)
         copyfile(root / "info.json", folder / "info.json")
         write_split(folder, "train", [listed[row].absolute(root) for row in real.rows])
-        return {
-            "kept": float(len(real.rows)),
-            "coverage": self._coverage(real.features, real.emotion),
-        }
+        coverage = self._coverage(real.features, real.emotion)
+        return {"kept": float(len(real.rows)), "coverage": coverage}
 
-    def _whole_split(self, root: Path) -> Any:
+    def _whole_split(self, root: str | Path) -> Any:
         """Return a data module on the whole training split of a folder."""
         changes = {"data.init_args.root": root, "data.init_args.fraction": 1.0}
         return self.trial.changed(changes).experiment.data(self.module.clip_view, None)
@@ -179,14 +164,9 @@ class CandidatePool:
         return features, emotion
 
     def _coverage(self, features: Tensor, emotion: Tensor) -> float:
-        """Return the share of the validation images that a pool covers, mean over the emotions.
+        """Return the share of validation images that features [N, E] cover, mean over emotions.
 
-        Args:
-            features: [N, E] of the pool's images.
-            emotion: [N].
-
-        Returns:
-            In [0, 1]; NaN if no emotion has more validation images than neighbours.
+        It is NaN if no emotion has more validation images than neighbours.
         """
         shares = []
         for label in range(N_EMOTIONS):
@@ -205,8 +185,3 @@ def zero_shot(module: UniEmo, features: Tensor, target: Tensor) -> Tensor:
     text = clip.encode_names(EMOTIONS, BASELINE_PROMPT)  # [C, E]
     logits = clip.model.logit_scale.exp().detach() * unit(features) @ text.T  # [N, C]
     return logits.softmax(dim=1).gather(1, target[:, None])[:, 0]
-
-
-def image_ids(data: Any) -> list[str]:
-    """Return the names of a data module's training images, in the order of its rows."""
-    return list(data.plain_dataloader("train").dataset.table["image_id"])

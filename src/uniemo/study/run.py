@@ -7,13 +7,7 @@ from uniemo.study.page import Study, write_page
 
 
 def run_study(study: Study, page: Path, seeds: Sequence[int]) -> None:
-    """Run the unfinished arms of a study; the page is written again after every claim of a trial.
-
-    Args:
-        study: The study.
-        page: The page to write.
-        seeds: Seeds to run.
-    """
+    """Run a study's unfinished arms of some seeds; write the page after every claim of a trial."""
     steps = [
         (trial, claim)
         for scale in study.profile.scales

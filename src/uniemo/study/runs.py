@@ -1,11 +1,9 @@
 """Trainings and generated pools of a trial; each is run once, and an interrupted one is resumed."""
 
 import gc
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from uniemo.curriculum.finetune import finetuning
 from uniemo.curriculum.fitting import fit
 from uniemo.curriculum.phases import run_phase
 from uniemo.emotions import N_EMOTIONS
@@ -48,12 +46,7 @@ def generate(trial: Trial) -> None:
 
 
 def train(trial: Trial, name: str) -> Training:
-    """Train to the end, from the last epoch that is on disk; measure the best epoch.
-
-    Args:
-        trial: The trial.
-        name: The run's folder within the trial's.
-    """
+    """Train in a trial's folder ``name``, from its last epoch on disk; measure the best epoch."""
     experiment = trial.experiment.changed({"phase": name})
     last, best = (experiment.phase_folder / file for file in (LAST, BEST))
     run = fit(experiment, last if last.is_file() else None)
@@ -63,8 +56,3 @@ def train(trial: Trial, name: str) -> Training:
     del run
     gc.collect()  # Lightning's objects refer to each other in cycles
     return Training(best, numbers)
-
-
-def finetune(trial: Trial, name: str) -> Training:
-    """Run the finetune phase of a trial in its folder ``name``."""
-    return train(replace(trial, experiment=finetuning(trial.experiment)), name)

@@ -22,11 +22,9 @@ class Estimate(NamedTuple):
     half_width: float | None  # of the 95 % interval; None where the spread is not known
 
     @property
-    def sign(self) -> int:
-        """1 or -1 where the whole interval lies above or below 0, else 0; 0 without interval."""
-        if self.half_width is None or abs(self.mean) <= self.half_width:
-            return 0
-        return 1 if self.mean > 0 else -1
+    def excludes_zero(self) -> bool:
+        """Whether there is an interval and 0 lies outside it."""
+        return self.half_width is not None and abs(self.mean) > self.half_width
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:
@@ -79,9 +77,8 @@ def collect(claim: Claim, trials: Sequence[Trial]) -> list[Table]:
         for trial in trials:
             entries = read_ledger(trial) if trial.fraction == fraction else {}
             for arm in claim.arms:
-                if f"{claim.name}/{arm}" in entries:
-                    found = entries[f"{claim.name}/{arm}"]["numbers"]
-                    numbers.setdefault(arm, {})[trial.seed] = found
+                if entry := entries.get(f"{claim.name}/{arm}"):
+                    numbers.setdefault(arm, {})[trial.seed] = entry["numbers"]
         if numbers:
             tables.append(Table(claim, fraction, numbers))
     return tables

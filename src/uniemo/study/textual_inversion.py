@@ -75,25 +75,19 @@ class LearntWords(lightning.LightningModule):
     ) -> Iterator[GeneratedBatch]:
         """Generate images 0, 1, ... of every emotion, from the same noise as UniEmo."""
         for emotion, index in emotion_index_batches(per_emotion, batch_size):
-            generators = [
-                image_generator(2 * self.seed + 1, e, k)
-                for e, k in zip(emotion.tolist(), index.tolist(), strict=True)
-            ]
+            pairs = zip(emotion.tolist(), index.tolist(), strict=True)
+            generators = [image_generator(2 * self.seed + 1, *pair) for pair in pairs]
             states = self.head.condition(self.words(emotion), self.prompt)
             yield GeneratedBatch(sample(self.head, states, generators, sampling), emotion, index)
 
 
 def learn_words(
-    experiment: Experiment,
-    head: StableDiffusion,
-    prompt: str,
-    view: tuple[int, Any, Any],
-    folder: Path,
+    experiment: Experiment, head: StableDiffusion, prompt: str, view: Any, folder: Path
 ) -> LearntWords:
-    """Learn the words of an experiment's emotions.
+    """Learn the words of an experiment's emotions, for as many epochs as its joint ones.
 
     Args:
-        experiment: The experiment; the words are learnt for its joint epochs.
+        experiment: The experiment.
         head: Its head.
         prompt: Its prompt.
         view: The input of its CLIP (size, mean, standard deviation).
@@ -101,7 +95,6 @@ def learn_words(
     """
     lightning.seed_everything(experiment.seed, verbose=False)
     trainer = experiment.trainer
-    epochs = trainer["max_epochs"] - experiment.model.understanding_epochs
     joint = experiment.changed({"model.understanding_epochs": 0})
     data = joint.data(view, head.image_size)
     words = LearntWords(head, prompt, joint.model)
@@ -109,7 +102,7 @@ def learn_words(
         accelerator=trainer["accelerator"],
         devices=1,
         precision=experiment.precision,
-        max_epochs=epochs,
+        max_epochs=trainer["max_epochs"] - experiment.model.understanding_epochs,
         default_root_dir=folder,
         logger=False,
         enable_checkpointing=False,

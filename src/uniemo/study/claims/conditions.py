@@ -36,11 +36,7 @@ class Generation(Claim):
                 continue
             evaluator = TrialEvaluator(trial)
             painter, view = evaluator.module.painter, evaluator.module.clip_view
-            folder = trial.folder / self.name / arm
-            words = learn_words(trial.experiment, painter.diffusion, painter.prompt, view, folder)
-            images = words.images(
-                trial.profile.images,
-                trial.experiment.evaluation.batch_size,
-                trial.experiment.sampling,
-            )
-            yield arm, evaluator.measure_images(images)
+            folder, experiment = trial.folder / self.name / arm, trial.experiment
+            words = learn_words(experiment, painter.diffusion, painter.prompt, view, folder)
+            count, size = trial.profile.images, experiment.evaluation.batch_size
+            yield arm, evaluator.measure_images(words.images(count, size, experiment.sampling))

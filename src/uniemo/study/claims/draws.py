@@ -18,10 +18,7 @@ class Draws(Claim):
         "draws the image is generated from the features in which the emotion head is most "
         "confident of the emotion."
     )
-    arms = {
-        "one": "one draw, as published",
-        "four": "the most confident of four",
-    }
+    arms = {"one": "one draw, as published", "four": "the most confident of four"}
     baseline = "one"
     measures = IMAGES
     rated = True

@@ -4,9 +4,11 @@ See docs/method.md, "Generate and filter" and "Finetune".
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from uniemo.curriculum.finetune import finetuning
 from uniemo.filtering import Selection, select
 from uniemo.filtering.baselines import (
     keep_all,
@@ -18,16 +20,12 @@ from uniemo.filtering.baselines import (
 from uniemo.study.claim import TEST, VALIDATION, Claim, Measure
 from uniemo.study.ledger import Numbers, settings_of
 from uniemo.study.pools import CandidatePool
-from uniemo.study.runs import finetune, generate
+from uniemo.study.runs import generate, train
 from uniemo.study.trial import Trial
 
 
 def filters(seed: int) -> dict[str, Callable[..., Selection]]:
-    """Return the filters by the arms that use them.
-
-    Args:
-        seed: Of random choices.
-    """
+    """Return the filters by the arms that use them; ``seed`` is that of random choices."""
     return {
         "unfiltered": keep_all,
         "random": partial(keep_random, seed=seed),
@@ -92,5 +90,6 @@ class Feedback(Claim):
                 selection = pool.filtered(filters(trial.seed)[arm])
                 numbers = pool.write_generated(selection, changes["finetune.root"])
             if numbers["kept"]:
-                numbers = {**numbers, **finetune(trial.changed(changes), name).numbers}
+                own = replace(trial, experiment=finetuning(trial.experiment.changed(changes)))
+                numbers = {**numbers, **train(own, name).numbers}
             yield arm, numbers

@@ -56,9 +56,8 @@ class Guidance(Claim):
             experiment, share = trial.experiment, trial.scale.training
             warmup = experiment.model.understanding_epochs
             joint = experiment.trainer["max_epochs"] - warmup
-            warmup, joint = round(warmup / share), round(joint / share)
-            changes["model.understanding_epochs"] = warmup
-            changes["trainer.max_epochs"] = warmup + joint
+            changes["model.understanding_epochs"] = round(warmup / share)
+            changes["trainer.max_epochs"] = round(warmup / share) + round(joint / share)
         return changes
 
     def available(self, trial: Trial) -> dict[str, ArmRecord]:
@@ -87,4 +86,4 @@ class Guidance(Claim):
         """Return the checkpoint that an arm generates with; it is trained if it is not there."""
         if arm in LONG:
             return train(self.changed(trial, arm), f"{self.name}/{arm}").checkpoint
-        return Structure().checkpoint(trial, "zero" if arm == "zero" else "default")
+        return Structure().training(trial, "zero" if arm == "zero" else "default").checkpoint

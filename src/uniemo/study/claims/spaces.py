@@ -58,10 +58,8 @@ class EmotionSpaces(Claim):
 def fit_spaces(module: UniEmo, data: Any, kinds: Sequence[Any]) -> dict[str, EmotionSpace]:
     """Fit several emotion spaces to a model's features of the training split, in one pass."""
     width = module.understanding.chain.width
-    spaces = {
-        kind: EmotionSpaceConfig(kind, jitter=JITTER).build(width).to(module.device)
-        for kind in kinds
-    }
+    configs = {kind: EmotionSpaceConfig(kind, jitter=JITTER) for kind in kinds}
+    spaces = {kind: own.build(width).to(module.device) for kind, own in configs.items()}
     for batch in track(data.plain_dataloader("train"), "Fitting the emotion spaces"):
         encoded = module.read(batch["clip_image"].to(module.device)).features
         features = Features(*(part.float() for part in encoded))

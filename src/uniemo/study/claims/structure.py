@@ -3,14 +3,13 @@
 import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from uniemo.model.saving import BEST
 from uniemo.study.claim import EMO_A, TEST, Claim, Measure
 from uniemo.study.evaluators import TrialEvaluator
 from uniemo.study.ledger import ArmRecord, Numbers
-from uniemo.study.runs import joint, train
+from uniemo.study.runs import Training, joint, train
 from uniemo.study.trial import Changes, Trial
 
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -71,20 +70,14 @@ class Structure(Claim):
         """Return the arms that change something, and the default."""
         records = super().available(trial)
         own = records["default"].settings["model"]
-        return {
-            arm: record
-            for arm, record in records.items()
-            if arm == "default" or record.settings["model"] != own
-        }
+        idle = [arm for arm, record in records.items() if record.settings["model"] == own]
+        return {arm: it for arm, it in records.items() if arm == "default" or arm not in idle}
 
     def run(self, trial: Trial, arms: Sequence[str]) -> Iterator[tuple[str, Numbers]]:
         """Train, then generate and measure images."""
         evaluator = TrialEvaluator(trial)
         for arm in arms:
-            if arm == "default":
-                checkpoint, numbers = joint(trial)
-            else:
-                checkpoint, numbers = train(self.changed(trial, arm), f"{self.name}/{arm}")
+            checkpoint, numbers = self.training(trial, arm)
             if arm != "understanding_alone":
                 module = evaluator.load(checkpoint)
                 sampling = replace(trial.experiment.sampling, draws=1)
@@ -94,11 +87,12 @@ class Structure(Claim):
                 gc.collect()
             yield arm, numbers
 
-    def checkpoint(self, trial: Trial, arm: str) -> Path:
-        """Return the checkpoint of an arm, which is trained if this machine does not have it."""
+    def training(self, trial: Trial, arm: str) -> Training:
+        """Return the training of an arm, which is run if this machine does not have it."""
         if arm == "default":
-            return joint(trial).checkpoint
+            return joint(trial)
         record = self.record(trial, arm)
-        if record.load() is None:
-            train(self.changed(trial, arm), record.name)
-        return record.folder / BEST
+        numbers = record.load()
+        if numbers is None:
+            return train(self.changed(trial, arm), record.name)
+        return Training(record.folder / BEST, numbers)
