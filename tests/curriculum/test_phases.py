@@ -20,7 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from data_modules import EmoSetDataModule
 from tests.conftest import settings
-from uniemo.curriculum.curves import read_curves
+from uniemo.curriculum.curves import read_curves, start_and_best
 from uniemo.emotions import EMOTIONS
 
 EXPERIMENT = str(Path(__file__).parents[2] / "experiments/emoset.yaml")
@@ -106,6 +106,10 @@ def test_every_phase_writes_what_the_next_one_needs(whole: Path):
     finetuned = torch.load(whole / "finetune/best.ckpt", weights_only=True)
     assert finetuned["hyper_parameters"]["diffusion"] is None
     assert finetuned["hyper_parameters"]["start_from"].endswith("joint/best.ckpt")
+    # The weights that the third phase starts from are a candidate.
+    start, best = start_and_best(read_curves(whole / "finetune"))
+    assert (finetuned["global_step"] == 0) == (best <= start)
+    assert start_and_best(read_curves(whole / "joint")) is None
 
 
 @pytest.mark.parametrize(

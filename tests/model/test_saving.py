@@ -65,3 +65,27 @@ def test_the_best_epoch_on_validation_is_kept(tmp_path, accuracy, understanding_
     checkpoint = torch.load(tmp_path / "best.ckpt", weights_only=True)
     assert checkpoint["state_dict"]["weight"] == kept + 1
     assert "optimizer_states" not in checkpoint
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "kept"), [([0.4, 0.5], 0), ([0.4, 0.3], 0), ([0.4, 0.6], 2), ([0.6, 0.5], 1)]
+)
+def test_trained_weights_that_a_fit_starts_from_stay_unless_an_epoch_beats_them(
+    tmp_path, accuracy, kept
+):
+    best = BestCheckpoint(tmp_path)
+    best.start = {"val/accuracy": 0.5}
+    trainer = lightning.Trainer(
+        max_epochs=2,
+        callbacks=[best],
+        logger=False,
+        accelerator="cpu",
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    loader = DataLoader([0.0])
+    trainer.fit(Scripted(accuracy, 2, None), loader, loader)
+    weight = torch.load(best.best_model_path, weights_only=True)["state_dict"]["weight"]
+    assert weight == kept  # it counts epochs
+    assert best.start_stays == (kept == 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["best.ckpt"]

@@ -1,6 +1,7 @@
 """Curves of training, written by Lightning's CSV logger, one file for every start of a run."""
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,3 +49,18 @@ def read_curves(run: Path) -> dict[str, list[Series]]:
                 curve = series.setdefault(stage, Series(stage, []))
                 curve.points.append((float(row["step"]), float(value)))
     return {quantity: list(series.values()) for quantity, series in sorted(curves.items())}
+
+
+def start_and_best(curves: Mapping[str, Sequence[Series]]) -> tuple[float, float] | None:
+    """Return the validation accuracy of the weights a fit started from, and the best after it.
+
+    Args:
+        curves: Of :func:`read_curves`.
+
+    Returns:
+        Two rates in [0, 1]; None for a fit that started from fresh weights, or has no epoch yet.
+    """
+    points = [p for s in curves.get("accuracy", []) if s.name == "val" for p in s.points]
+    start = [accuracy for step, accuracy in points if step == 0]
+    later = [accuracy for step, accuracy in points if step > 0]
+    return (start[0], max(later)) if start and later else None

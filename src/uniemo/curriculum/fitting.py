@@ -60,9 +60,10 @@ def fit(experiment: Experiment, resume: Path | str | None = None) -> Run:
     """Train the model of an experiment into its phase's folder.
 
     1. Build model, data and trainer; write ``config.yaml``.
-    2. Fit. The best weights on validation are kept as ``best.ckpt``, the last state as
+    2. Validate the weights that it starts from, if they are trained: they stay unless beaten.
+    3. Fit. The best weights on validation are kept as ``best.ckpt``, the last state as
        ``last.ckpt``; the emotion space is part of the best ones.
-    3. Generate a grid of samples, where there is a diffusion head.
+    4. Generate a grid of samples, where there is a diffusion head.
 
     With ``trainer.fast_dev_run`` nothing is written. ``resume`` is the checkpoint of an interrupted
     training to go on from.
@@ -71,22 +72,27 @@ def fit(experiment: Experiment, resume: Path | str | None = None) -> Run:
         UserError: If a setting is wrong, or weights or data are missing.
     """
     folder, given = experiment.phase_folder, experiment.trainer
+    best = BestCheckpoint(folder)
     trainer: dict[str, Any] = {"logger": False}
     if not given["fast_dev_run"]:
         trainer = {
             "callbacks": [
-                BestCheckpoint(folder),
+                best,
                 LastCheckpoint(folder),
                 LearningRateMonitor("step"),
                 ConfigFile(experiment, folder / CONFIG),
                 FitReport(),
             ],
             "default_root_dir": str(folder),
+            # The fit's metrics go on with what a validation before it has left.
+            "inference_mode": False,
         }
         if given["logger"] in (None, True):
             board = TensorBoardLogger(folder, name=None, version="")
             trainer["logger"] = [board, curve_logger(folder)]
     run = build_run(experiment, **trainer)
+    if experiment.model.start_from and not (resume or given["fast_dev_run"]):
+        (best.start,) = run.trainer.validate(run.model, run.data, verbose=False)
     run.trainer.fit(
         run.model, datamodule=run.data, ckpt_path=resume and str(resume), weights_only=True
     )

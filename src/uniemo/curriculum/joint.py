@@ -2,7 +2,7 @@
 
 from uniemo.config.experiment import Experiment
 from uniemo.curriculum.fitting import fit
-from uniemo.curriculum.reporting import SAMPLES, print_paths, print_results
+from uniemo.curriculum.reporting import SAMPLES, kept_weights, print_paths, print_results
 from uniemo.curriculum.resuming import checkpoint_to_resume, mark_done
 from uniemo.model.saving import BEST
 
@@ -24,8 +24,8 @@ def run(experiment: Experiment) -> None:
     if best.is_file():  # there is none after fast_dev_run
         (results,) = trainer.test(model, data, str(best), verbose=False, weights_only=True)
         if trainer.is_global_zero:
-            title = f"Phase {experiment.phase}: best epoch on validation, test split"
-            print_results(results, title)
+            kept = kept_weights(trainer.checkpoint_callbacks)
+            print_results(results, f"Phase {experiment.phase}, test split: {kept}")
             print_paths(("Checkpoint", best))
             if model.head is not None:
                 print_paths(("Samples", samples))

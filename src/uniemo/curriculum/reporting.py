@@ -18,6 +18,7 @@ from uniemo.config.experiment import Experiment
 from uniemo.emotions import N_EMOTIONS
 from uniemo.model import UniEmo
 from uniemo.model.optimizer import trained_parameters
+from uniemo.model.saving import BestCheckpoint
 
 SAMPLES = "samples.png"
 PARTS = {
@@ -100,18 +101,24 @@ class EpochTable(Callback):
     """Names that are logged, and their titles; those from "val loss" on are of validation."""
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        """Print the titles."""
+        """Print the titles, and the metrics of trained weights that the fit starts from."""
         self._print(trainer, "epoch", "stage", self.METRICS.values(), "time")
+        for callback in trainer.checkpoint_callbacks:
+            if isinstance(callback, BestCheckpoint) and callback.start is not None:
+                self._print(trainer, "0", "start", self._cells(callback.start), "")
         self.started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
         """Print the epoch's metrics; its validation has ended."""
-        logged = trainer.progress_bar_metrics
-        cells = [f"{logged[name]:.4f}" if name in logged else "" for name in self.METRICS]
+        cells = self._cells(trainer.progress_bar_metrics)
         minutes, seconds = divmod(round(time.monotonic() - self.started), 60)
         epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
         self._print(trainer, epoch, module.stage, cells, f"{minutes}:{seconds:02}")
         self.started = time.monotonic()
+
+    @classmethod
+    def _cells(cls, logged: Mapping[str, float]) -> list[str]:
+        return [f"{logged[name]:.4f}" if name in logged else "" for name in cls.METRICS]
 
     @staticmethod
     def _print(
@@ -147,6 +154,17 @@ def save_sample_grid(model: UniEmo, trainer: Trainer, path: Path) -> None:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image("samples", image, trainer.global_step)
             logger.save()
+
+
+def kept_weights(callbacks: Iterable[Any]) -> str:
+    """Say which weights a fit has kept, and by how much they are better on validation."""
+    best = next((each for each in callbacks if isinstance(each, BestCheckpoint)), None)
+    if best is None or best.start is None or best.trained is None:
+        return "best epoch on validation"
+    start, trained = 100 * best.start["val/accuracy"], 100 * best.trained
+    if best.start_stays:
+        return f"no epoch beats the start on validation ({trained:.2f} to {start:.2f} %); it stays"
+    return f"best epoch on validation ({trained:.2f} %, at the start {start:.2f} %)"
 
 
 def print_results(results: Mapping[str, float], title: str) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from uniemo.curriculum.curves import Series
+from uniemo.curriculum.curves import Series, start_and_best
 from uniemo.emotions import EMOTIONS
 from uniemo.evaluation.figures import attention_overlay, curve_svg, data_uri
 from uniemo.evaluation.generation_metrics import GeneratedExample
@@ -88,6 +88,7 @@ class EvaluationReport:
             published=PUBLISHED,
             attention_overlay=attention_overlay,
             curve_svg=curve_svg,
+            start_and_best=start_and_best,
         )
 
 

@@ -1,8 +1,10 @@
 """Which checkpoints a fit keeps, and where."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
@@ -33,8 +35,18 @@ class PhaseCheckpoint(ModelCheckpoint):
 class BestCheckpoint(PhaseCheckpoint):
     """Keep the weights of the epoch with the highest validation accuracy as ``best.ckpt``.
 
-    A fit that ends in joint epochs keeps one of those: before them the mappers are untrained.
+    A fit that ends in joint epochs keeps one of those: before them the mappers are untrained. Of a
+    fit that starts from trained weights, those are the first candidate and stay unless an epoch
+    beats them (extension).
+
+    Attributes:
+        start: The validation metrics of the weights that the fit starts from; set them before the
+            fit if those weights are a candidate.
+        trained: The highest validation accuracy of an epoch; None before the first.
     """
+
+    start: Mapping[str, float] | None = None
+    trained: float | None = None
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
@@ -46,12 +58,41 @@ class BestCheckpoint(PhaseCheckpoint):
             save_weights_only=True,  # what a fit goes on from is the last one
         )
 
+    @property
+    def start_stays(self) -> bool:
+        """Whether no epoch has beaten the weights that the fit started from."""
+        if self.start is None:
+            return False
+        return self.trained is None or self.trained <= self.start["val/accuracy"]
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        """Keep the weights that the fit starts from, where they are a candidate."""
+        super().on_train_start(trainer, module)
+        if self.start is not None and trainer.ckpt_path is None:
+            path, accuracy = str(self.path), torch.tensor(self.start["val/accuracy"])
+            trainer.save_checkpoint(path, weights_only=True)
+            self.best_model_path = self.kth_best_model_path = path
+            self.best_model_score = self.kth_value = accuracy
+            self.best_k_models = {path: accuracy}
+
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:
         """Consider the epoch, unless it is one of a warm-up that joint epochs follow."""
         warm_up, end = module.stage_ends
         joint_follows = module.head is not None and warm_up < end
-        if module.stage == "joint" or not joint_follows:
-            super().on_validation_end(trainer, module)
+        if trainer.sanity_checking or (module.stage != "joint" and joint_follows):
+            return
+        accuracy = float(trainer.callback_metrics["val/accuracy"])
+        self.trained = accuracy if self.trained is None else max(self.trained, accuracy)
+        super().on_validation_end(trainer, module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return Lightning's state, and what the candidates have reached."""
+        return {**super().state_dict(), "start": self.start, "trained": self.trained}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state."""
+        super().load_state_dict(state_dict)
+        self.start, self.trained = state_dict["start"], state_dict["trained"]
 
 
 class LastCheckpoint(PhaseCheckpoint):
