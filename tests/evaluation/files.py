@@ -54,7 +54,7 @@ def write_checkpoint(path: Path, tiny_files: dict[str, Path], head: bool = True)
         ModelSettings(
             ClipConfig(f"local-dir:{tiny_files['clip']}", None),
             DiffusionConfig(str(tiny_files["stable_diffusion"])) if head else None,
-            ModelConfig(n_queries=2, support=1),
+            ModelConfig(n_queries=2),
         )
     )
     generator = torch.Generator().manual_seed(1)

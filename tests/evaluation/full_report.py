@@ -30,7 +30,8 @@ def full_report(side: int = 64) -> EvaluationReport:
         "protocol": "published",
         "understanding": {
             "accuracy": 0.71, "accuracy_polarity": 0.88, "f1_macro": 0.7, "ece": 0.04,
-            "confusion": confusion, "ceiling": 0.83, "linear_probe": 0.6,
+            "confusion": confusion, "ceiling": 0.83, "bayes_rule": 0.84, "feature_alone": 0.7,
+            "linear_probe": 0.6, "names_baseline": 0.75,
             "intervals": {"accuracy": [0.69, 0.73]},
         },
         "generation": {
@@ -43,7 +44,10 @@ def full_report(side: int = 64) -> EvaluationReport:
             "published": {"sem_d": 0.021, "diversity": 1.3},
             "intervals": {"emo_a_8": [0.6, 0.7]},
         },
-        "queries": {"pointing_scene": 0.2, "pointing_object": 0.5, "pointing_chance": 0.2},
+        "queries": {
+            "retrieval_scene": 1.0, "retrieval_object": 0.9,
+            "pointing_scene": 0.2, "pointing_object": 0.5, "pointing_chance": 0.2,
+        },
     }  # fmt: skip
     curve = [(float(step), 2.0 / (1 + step)) for step in range(40)]
     return EvaluationReport(

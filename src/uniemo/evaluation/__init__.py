@@ -5,17 +5,21 @@ are stable; what could not be measured is null or absent, shares lie in [0, 1]:
 
 - ``experiment``, ``checkpoint`` (or the folder of images), ``seed``, ``protocol``.
 - ``understanding``, of the test split: ``accuracy``, ``accuracy_polarity``, ``f1_macro``, ``ece``,
-  ``confusion`` (counts, rows are the true emotions), ``ceiling`` (the best accuracy possible,
-  where the data have it), ``linear_probe`` (accuracy on frozen CLIP features).
+  ``confusion`` (counts, rows are the true emotions), ``feature_alone`` (accuracy of the published
+  head, where evidence is used), ``ceiling`` and ``bayes_rule`` (where the data have it: the best
+  accuracy possible, expected and on these very images), ``linear_probe`` (accuracy on frozen CLIP
+  features), ``names_baseline`` (of frozen CLIP's names and count tables, where there are names).
 - ``generation``: ``checkpoint`` (of the joint phase where the evaluated one has no diffusion head),
-  ``n_images``, ``fid``, ``fid_features``, ``fid_reference``, ``kid``,
+  ``n_images``, ``fid``, ``fid_features``, ``fid_reference``, ``fid_reconstructed`` (of all test
+  images by the VAE), ``kid``,
   ``diversity``, ``diversity_metric``, ``density``, ``coverage``, ``emo_a_8``, ``emo_a_2``,
   ``judge``, ``judge_accuracy_real``, ``judge_accuracy_reconstructed``, ``sem_c``,
   ``sem_c_classifiers``, ``sem_d``, ``sem_d_features``, ``near_copies`` (share of images nearer
   to a training image than 99 % of real test images), ``per_emotion`` (emotion -> the same by
   emotion), ``published`` (with ``--protocol published``: ``sem_d`` and ``diversity`` on the
   published scripts' pairs).
-- ``queries``: ``pointing_scene``, ``pointing_object``, ``pointing_chance``; empty without boxes.
+- ``queries``: ``retrieval_scene``, ``retrieval_object`` (share of annotated images whose name is
+  retrieved), ``pointing_scene``, ``pointing_object``, ``pointing_chance`` (where there are boxes).
 
 ``intervals`` in a group holds bootstrap 95 % intervals by key.
 """

@@ -25,7 +25,11 @@ from uniemo.evaluation.generation_metrics import GenerationResult, without_nan
 from uniemo.evaluation.image_sources import BASELINE_PROMPT, images_from_model, images_from_prompt
 from uniemo.evaluation.report import EvaluationReport, read_filter_examples
 from uniemo.evaluation.summary import print_summary
-from uniemo.evaluation.understanding_metrics import evaluate_understanding, linear_probe_accuracy
+from uniemo.evaluation.understanding_metrics import (
+    evaluate_understanding,
+    linear_probe_accuracy,
+    names_baseline_accuracy,
+)
 from uniemo.model import load_model
 from uniemo.vision.features import FeatureCache
 from uniemo.vision.frozen_clip import frozen_clip
@@ -82,6 +86,9 @@ def evaluate_checkpoint(
         result = evaluator.evaluate(batches, counts, protocol)
         metrics["generation"] = {"checkpoint": str(source)} | result.metrics
     recognition.understanding["linear_probe"] = linear_probe_accuracy(clip, cache)
+    baseline = names_baseline_accuracy(module, data, clip, cache)
+    if baseline is not None:
+        recognition.understanding["names_baseline"] = baseline
     metrics["queries"] = recognition.queries
 
     # 4. Write it down.

@@ -1,5 +1,6 @@
 """Evaluation of generated images against one data set and one VAE."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,15 @@ from uniemo.diffusion import StableDiffusion, latent_fingerprint
 from uniemo.evaluation.build_networks import build_networks
 from uniemo.evaluation.generation_metrics import GenerationMetrics, GenerationResult, judge_accuracy
 from uniemo.evaluation.judge import fit_judge, published_emotion_probe
+from uniemo.metrics import FrechetDistance
 from uniemo.utils.progress import track
-from uniemo.vision.features import FeatureCache, FeatureRequest, Reconstruction, diffusion_view
+from uniemo.vision.features import (
+    FeatureCache,
+    FeatureRequest,
+    FeatureTable,
+    Reconstruction,
+    diffusion_view,
+)
 from uniemo.vision.images import GeneratedBatch
 
 
@@ -33,6 +41,7 @@ class Evaluator:
         real: Request for the judge's features of real images.
         reconstructed: The same of what the VAE makes of them.
         distances: Request for features of real images by the network of the distances.
+        distances_reconstructed: The same of what the VAE makes of them.
         training: The judge's features of the training split.
     """
 
@@ -54,6 +63,7 @@ class Evaluator:
         self.real = FeatureRequest(self.networks.judge, view)
         self.reconstructed = self.real._replace(reconstruction=through_vae)
         self.distances = FeatureRequest(self.networks.distances, view)
+        self.distances_reconstructed = self.distances._replace(reconstruction=through_vae)
         self.features = FeatureCache(data, experiment.cache, self.device)
         some = self.reconstructed._replace(limit=self.config.n_reconstructed)
         self.training, reconstructed = self._load("train", self.real, some)
@@ -76,8 +86,12 @@ class Evaluator:
         self, batches: Iterable[GeneratedBatch], counts: Tensor, protocol: Protocol = "default"
     ) -> GenerationResult:
         """Evaluate generated images, ``counts`` [8] long of each emotion, on the test split."""
-        testing, reconstructed, reference = self._load(
-            "test", self.real, self.reconstructed, self.distances
+        testing, reconstructed, reference, rebuilt = self._load(
+            "test",
+            self.real,
+            self.reconstructed,
+            self.distances,
+            self.distances_reconstructed,
         )
         real = self.training, testing, reference
         published = protocol == "published"
@@ -89,8 +103,22 @@ class Evaluator:
             evaluation.update(batch)
         result = evaluation.compute()
         metrics = result.metrics
+        metrics["fid_reconstructed"] = self._distance(reference, rebuilt)
         metrics["judge"] = self.networks.judge_name
         for name, table in (("real", testing), ("reconstructed", reconstructed)):
             key = f"judge_accuracy_{name}"
             metrics[key], metrics["intervals"][key] = judge_accuracy(self.judge, table)
         return result
+
+    def _distance(self, real: FeatureTable, reconstructed: FeatureTable) -> float:
+        """Return the Frechet distance of all test images to what the VAE makes of them.
+
+        What the VAE loses, which no painting by way of it can have.
+        """
+        network = self.networks.distances
+        distance = FrechetDistance(network.width, network.name).to(self.device)
+        distance.update(real.features.to(self.device), real=True)
+        distance.update(reconstructed.features.to(self.device), real=False)
+        with warnings.catch_warnings():  # of few images: summary and report say it
+            warnings.filterwarnings("ignore", message="Frechet distance")
+            return distance.compute().item()

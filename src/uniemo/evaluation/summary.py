@@ -21,14 +21,18 @@ class Row(NamedTuple):
 GROUPS: dict[str, tuple[Row, ...]] = {
     "Understanding": (
         Row("accuracy", "Accuracy, 8 emotions", True),
-        Row("ceiling", "  best possible", True),
+        Row("feature_alone", "  by fe alone, as published", True),
+        Row("ceiling", "  best possible, expected", True),
+        Row("bayes_rule", "  Bayes' rule, these images", True),
         Row("linear_probe", "  linear probe on CLIP", True),
+        Row("names_baseline", "  CLIP's names and counts", True),
         Row("accuracy_polarity", "Accuracy, polarity", True),
         Row("f1_macro", "F1, macro", True),
         Row("ece", "Calibration error (ECE)", True),
     ),
     "Generation": (
         Row("fid", "Frechet distance"),
+        Row("fid_reconstructed", "  reconstructed test images"),
         Row("kid", "KID"),
         Row("diversity", "Diversity"),
         Row("density", "Density"),
@@ -42,6 +46,8 @@ GROUPS: dict[str, tuple[Row, ...]] = {
         Row("near_copies", "Near-copies of training data", True),
     ),
     "Queries": (
+        Row("retrieval_scene", "Right scene retrieved", True),
+        Row("retrieval_object", "Right object retrieved", True),
         Row("pointing_scene", "Pointing game, scene", True),
         Row("pointing_object", "Pointing game, object", True),
         Row("pointing_chance", "  chance", True),

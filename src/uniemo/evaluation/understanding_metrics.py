@@ -20,8 +20,10 @@ from torchmetrics.classification import (
 
 from uniemo.batch import Batch
 from uniemo.emotions import N_EMOTIONS, POLARITY
+from uniemo.fusion import AttributeBase
 from uniemo.metrics import PointingGame, bootstrap_interval
 from uniemo.model.uniemo import UniEmo
+from uniemo.understanding import name_positives
 from uniemo.utils.progress import track
 from uniemo.vision.features import FeatureCache, FeatureRequest
 from uniemo.vision.linear_probe import fit_linear_probe
@@ -96,7 +98,8 @@ def evaluate_understanding(
     pointing = {"scene": PointingGame().to(device), "object": PointingGame().to(device)}
     polarity = torch.tensor(POLARITY, device=device)
     composed = read_composed_annotations(data, "test")
-    targets, predictions = [], []
+    targets, predictions, by_feature_alone = [], [], []
+    retrieved: dict[str, list[Tensor]] = {"scene": [], "object": []}
     examples: list[AttentionExample] = []
     loader = data.test_dataloader()
     for batch in track(loader, "Emotion recognition on the test split", len(loader)):
@@ -106,13 +109,20 @@ def evaluate_understanding(
             features, attention = module.understanding.chain.features_and_attention(image)
         else:
             features = module.understanding.chain(image)
-        logits = module.read_features(features).logits
-        probability = logits.float().softmax(dim=1)  # [B, C]
+        output = module.read_features(features)
+        probability = output.logits.float().softmax(dim=1)  # [B, C]
         predicted = probability.argmax(dim=1)  # [B]
         metrics.update(probability, emotion)
         polarity_accuracy.update(polarity[predicted], polarity[emotion])
         targets.append(emotion.cpu())
         predictions.append(predicted.cpu())
+        alone = module.understanding.emotion_head(features.emotion)  # [B, C]
+        by_feature_alone.append(alone.argmax(dim=1).cpu())
+        scene = module.fusion.scene_base.retrieve(output.scene).cpu()  # [B]
+        object_ = module.fusion.object_base.retrieve(output.object).cpu()  # [B]
+        retrieved["scene"].append((scene == batch["scene"])[batch["scene"] >= 0])
+        is_named = batch["objects"].gather(1, object_.clamp(min=0)[:, None])[:, 0]  # [B]
+        retrieved["object"].append((is_named & (object_ >= 0))[batch["objects"].any(dim=1)])
         if needs_attention:
             # The feature of a set is the mean over its queries, so its attention is their mean too.
             maps = {n: m.float().mean(dim=1) for n, m in attention._asdict().items()}
@@ -134,14 +144,23 @@ def evaluate_understanding(
         name: values[name].item() for name in ("accuracy", "accuracy_polarity", "f1_macro", "ece")
     }
     understanding["confusion"] = values["confusion"].tolist()
+    if module.fusion.evidence is not None:
+        alone_hit = torch.cat(by_feature_alone) == target
+        understanding["feature_alone"] = alone_hit.double().mean().item()
     if composed is not None:
         understanding["ceiling"] = composed.posterior.amax(dim=1).double().mean().item()
+        bayes_hit = composed.posterior.argmax(dim=1) == target
+        understanding["bayes_rule"] = bayes_hit.double().mean().item()
     understanding["intervals"] = {
         "accuracy": bootstrap_interval(hit),
         "accuracy_polarity": bootstrap_interval(same_polarity),
         "f1_macro": bootstrap_interval((target * N_EMOTIONS + prediction).double(), _f1_macro),
     }
-    queries: dict[str, Any] = {}  # stays empty without boxes
+    queries: dict[str, Any] = {}  # stays empty without names and boxes
+    for name, parts in retrieved.items():
+        right = torch.cat(parts)
+        if len(right):
+            queries[f"retrieval_{name}"] = right.double().mean().item()
     for name, metric in pointing.items():
         if metric.update_called:
             rates = metric.compute()
@@ -159,6 +178,42 @@ def linear_probe_accuracy(clip: FeatureRequest, cache: FeatureCache) -> float:
     )
     predicted = probe(test.features.to(device)).argmax(dim=1).cpu()
     return (predicted == test.emotion).double().mean().item()
+
+
+def names_baseline_accuracy(
+    module: UniEmo, data: Any, clip: FeatureRequest, cache: FeatureCache
+) -> float | None:
+    """Return the test accuracy of the names by frozen CLIP and count tables: a baseline.
+
+    Frozen CLIP names scene and object, each the nearest of all names; naive Bayes multiplies
+    p(emotion | name) of both, counted in the training split and smoothed. Nothing is trained.
+
+    Args:
+        module: The model, for the names and their text features.
+        data: The data module.
+        clip: See :func:`uniemo.vision.frozen_clip.frozen_clip`.
+        cache: The features of the data set.
+
+    Returns:
+        None for data without names.
+    """
+    test, training = cache.load([clip], "test")[0], data.annotations("train")
+    fusion = module.fusion
+    score = 0.0
+    for own, positives in (
+        (fusion.scene_base, name_positives(training.scene, len(fusion.scene_names))),
+        (fusion.object_base, training.objects),
+    ):
+        text = own.text_features.cpu()  # [K, E]
+        if len(text):
+            base = AttributeBase(*text.shape)
+            base.fill(text, training.emotion, positives)
+            lift = base.probability[base.retrieve(test.features)] / base.prior.clamp(min=1e-12)
+            score = score + lift.log()  # [N, C]
+            prior = base.prior.log()  # [C]
+    if not isinstance(score, Tensor):
+        return None
+    return ((score + prior).argmax(dim=1) == test.emotion).double().mean().item()
 
 
 def _examples(
