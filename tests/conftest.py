@@ -37,7 +37,6 @@ def settings(tiny_files: dict[str, Path], **changes: Any) -> list[str]:
         "model.diffusion.source": tiny_files["stable_diffusion"],
         "model.diffusion.dtype": "float32",
         "model.model.n_queries": 2,
-        "model.model.support": 1,
         "model.cache": tiny_files["cache"],
         "model.sampling.num_inference_steps": 2,
         "data.init_args.root": tiny_files["emoset"],

@@ -157,7 +157,7 @@ def test_without_the_clone_the_same_commands_work_with_the_same_configs(site, tm
     run(
         *(site, tmp_path, lightning, "fit", "-c", "experiments/emoscenes.yaml"),
         *("--data.init_args.root", "elsewhere", "--data.init_args.num_workers", "0"),
-        *("--model.understanding_epochs", "0", "--model.model.support", "1"),
+        *("--model.understanding_epochs", "0"),
         *("--trainer.accelerator", "cpu", "--trainer.fast_dev_run", "1"),
     )
     assert not (tmp_path / "runs").exists()

@@ -205,10 +205,12 @@ def write_clip(folder: Path) -> Path:
 # --- An attribute base ----------------------------------------------------------------------------
 
 
-def filled_base(text: Tensor, emotion: Tensor, names: Tensor, support: int) -> AttributeBase:
-    """Return a base that has seen these annotations."""
+def filled_base(
+    text: Tensor, emotion: Tensor, names: Tensor, support: int = 0, smoothing: float = 0.0
+) -> AttributeBase:
+    """Return a base that has seen these annotations; without smoothing, frequencies."""
     base = AttributeBase(*text.shape)
-    base.fill(text, emotion, names, support)
+    base.fill(text, emotion, names, smoothing, support)
     return base
 
 
@@ -225,7 +227,7 @@ def tiny_model(files: Mapping[str, Path | str]) -> UniEmo:
         ModelSettings(
             ClipConfig(f"local-dir:{files['clip']}", None),
             DiffusionConfig(str(files["stable_diffusion"])),
-            ModelConfig(n_queries=2, support=1, dropout=0.0, evidence=True),
+            ModelConfig(n_queries=2, dropout=0.0, evidence=True),
             sampling=SamplingConfig(num_inference_steps=2, guidance_scale=2.0),
             understanding_epochs=0,
         )

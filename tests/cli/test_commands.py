@@ -68,7 +68,7 @@ MINI = str(ROOT / "experiments/emoscenes.yaml")
         (["--data.init_args.batch_size", "abc"], ["data.init_args.batch_size", "abc"]),
         (["--trainer.max_epochs", "x"], ["trainer.max_epochs", "whole number"]),
         (["--model.model.n_queries", "0"], ["model.model.n_queries", "at least 1"]),
-        (["--model.model.support", "0"], ["model.model.support", "at least 1"]),
+        (["--model.model.support", "-1"], ["model.model.support", "at least 0"]),
         (["--model.model.dropout", "1"], ["model.model.dropout", "below 1"]),
         (["--model.diffusion.images_at_once", "0"], ["images_at_once", "at least 1"]),
         (["--model.clip.scene_template", "x"], ["model.clip.scene_template", "{}"]),

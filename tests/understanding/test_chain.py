@@ -28,9 +28,9 @@ def test_projection_from_clip_is_clips_own_read_out(make_clip, image):
         torch.testing.assert_close(projection(captured["tokens"][:, 0]), expected)
 
 
-def test_features_follow_the_five_steps(make_clip, image):
+def test_published_features_follow_the_five_steps(make_clip, image):
     visual = make_clip().visual
-    chain = UnderstandingChain(visual, n_queries=5).eval()
+    chain = UnderstandingChain(visual, 5, start="learned", feature_depth="own").eval()
     blocks = visual.transformer.resblocks
     with torch.no_grad():
         x = visual._embeds(image)
@@ -48,13 +48,70 @@ def test_features_follow_the_five_steps(make_clip, image):
     torch.testing.assert_close(features.emotion, visual.ln_post(x[:, 0]))
 
 
-@pytest.mark.parametrize(
-    ("queries", "lengths"),
-    [("both", [20, 23, 23]), ("scene", [20] * 3), ("object", [17, 20, 20]), ("none", [17] * 3)],
-)
-def test_sets_enter_at_their_stage(make_clip, image, queries, lengths):
+def test_features_of_queries_that_start_as_the_class_token(make_clip, image):
     visual = make_clip().visual
-    chain = UnderstandingChain(visual, n_queries=3, queries=queries)
+    chain = UnderstandingChain(visual, n_queries=5).eval()
+    blocks = visual.transformer.resblocks
+    with torch.no_grad():
+        x = blocks[1](blocks[0](visual._embeds(image)))
+        n_tokens = x.shape[1]
+        scene = chain.scene_queries.block(x[:, :1] + chain.scene_queries.tokens, x)
+        x = blocks[3](blocks[2](torch.cat([x, scene], 1)))
+        tokens, scene = x[:, :n_tokens], x[:, n_tokens:]
+        objects = chain.object_queries.block(tokens[:, :1] + chain.object_queries.tokens, tokens)
+        x = blocks[5](blocks[4](torch.cat([tokens, scene, objects], 1)))
+        features = chain(image)
+    torch.testing.assert_close(features.scene, x[:, n_tokens : n_tokens + 5].mean(1))
+    torch.testing.assert_close(features.object, x[:, n_tokens + 5 :].mean(1))
+    torch.testing.assert_close(features.emotion, visual.ln_post(x[:, 0]))
+
+
+def test_queries_without_offset_and_block_know_what_clip_knows(make_clip, image):
+    clip = make_clip()
+    chain = UnderstandingChain(clip.visual, n_queries=1).eval()
+    projection = AttributeProjection.from_clip(clip.visual)
+    with torch.no_grad():
+        expected = clip.encode_image(image, normalize=True)
+        for queries in (chain.scene_queries, chain.object_queries):
+            queries.tokens.zero_()
+            queries.block.output.weight.zero_()
+            queries.block.mlp_output.weight.zero_()
+        features = chain(image)
+        # Beside two copies of itself the class token reads itself thrice: near, but not equal.
+        for feature in (features.scene, features.object):
+            assert (projection(feature) * expected).sum(1).min() > 0.95
+
+
+def test_queries_that_start_as_the_class_token_look_where_it_has_looked(make_clip, image):
+    visual = make_clip().visual
+    chain = UnderstandingChain(visual, n_queries=3).eval()
+    for queries, layer in ((chain.scene_queries, 1), (chain.object_queries, 3)):
+        attention = visual.transformer.resblocks[layer].attn
+        torch.nn.init.zeros_(attention.in_proj_bias)
+        queries.tokens.data.zero_()
+        tokens = torch.randn(3, 17, 64)
+        normed = visual.transformer.resblocks[layer].ln_1(tokens)
+        _, expected = attention(normed[:, :1], normed, normed, need_weights=True)  # [3, 1, 17]
+        entering = queries.enter(queries.before(tokens), tokens)
+        torch.testing.assert_close(
+            queries.attention(entering, tokens), expected[:, :, 1:].expand(-1, 3, -1)
+        )
+
+
+@pytest.mark.parametrize("feature_depth", ["own", "last"])
+@pytest.mark.parametrize(
+    ("queries", "start", "lengths"),
+    [
+        ("both", "learned", [20, 23, 23]),
+        ("both", "class_token", [17, 20, 23]),
+        ("scene", "learned", [20] * 3),
+        ("object", "class_token", [17, 17, 20]),
+        ("none", "learned", [17] * 3),
+    ],
+)
+def test_sets_enter_at_their_stage(make_clip, image, queries, start, lengths, feature_depth):
+    visual = make_clip().visual
+    chain = UnderstandingChain(visual, 3, queries, start, feature_depth)
     seen = []
     for block in visual.transformer.resblocks[::2]:
         block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))

@@ -17,7 +17,7 @@ from uniemo.fusion import (
     StoredFeatures,
     TiedGaussian,
 )
-from uniemo.understanding import QuerySets
+from uniemo.understanding import FeatureDepth, QuerySets, QueryStart
 from uniemo.utils.sources import resolve
 
 
@@ -88,8 +88,18 @@ class ModelConfig:
     coefficients: Coefficients = "retrieved"
     """Where the correlation coefficients come from; all but ``retrieved`` are ablations."""
 
-    support: int = 10
-    """Training images a scene or object must occur in to enter the attribute base (extension)."""
+    query_start: QueryStart = "class_token"
+    """What a set of queries starts as (extension; published: ``learned``)."""
+
+    feature_depth: FeatureDepth = "last"
+    """After which layers fs and fo are read (extension; published: ``own``)."""
+
+    smoothing: float = 2.0
+    """Images that the prior p(emotion) counts as in p(emotion | name) (extension; published: 0)."""
+
+    support: int = 0
+    """Training images a scene or object must occur in to enter the attribute base (published: 10);
+    0 for every name."""
 
     dropout: float = 0.5
     """Dropout of the emotion head."""
@@ -100,7 +110,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Raise a UserError if a number is out of range."""
-        check_least(self, "model.model", n_queries=1, support=1)
+        check_least(self, "model.model", n_queries=1, smoothing=0, support=0)
         if not 0 <= self.dropout < 1:
             raise UserError(f"model.model.dropout is {self.dropout}; give 0 or more, below 1")
 

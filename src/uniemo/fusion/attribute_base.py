@@ -27,29 +27,44 @@ class AttributeBase(nn.Module):
     """
 
     text_features: Tensor  # [K, E] unit length
-    probability: Tensor  # [K, C] p(emotion | name); 0 for unsupported names
-    supported: Tensor  # [K] bool, whether the name was seen often enough
+    probability: Tensor  # [K, C] p(emotion | name), smoothed; p(emotion) outside the base
+    correlation: Tensor  # [K, C] the coefficient alpha of a name with an emotion; 0 outside
+    supported: Tensor  # [K] bool, whether the name is in the base
     prior: Tensor  # [C] p(emotion)
 
     def __init__(self, n_names: int, embedding_width: int) -> None:
         super().__init__()
         self.register_buffer("text_features", torch.zeros(n_names, embedding_width))
         self.register_buffer("probability", torch.zeros(n_names, N_EMOTIONS))
+        self.register_buffer("correlation", torch.zeros(n_names, N_EMOTIONS))
         self.register_buffer("supported", torch.zeros(n_names, dtype=torch.bool))
         self.register_buffer("prior", torch.full((N_EMOTIONS,), 1 / N_EMOTIONS))
 
-    def fill(self, text_features: Tensor, emotion: Tensor, names: Tensor, support: int) -> None:
-        """Compute p(emotion | name) and p(emotion) over the training split.
+    def fill(
+        self,
+        text_features: Tensor,
+        emotion: Tensor,
+        names: Tensor,
+        smoothing: float = 2.0,
+        support: int = 0,
+    ) -> None:
+        """Estimate p(emotion | name) and p(emotion) from the training split.
+
+        With n images of a name, n_y of them of emotion y, and smoothing s:
+        p(y | name) = (n_y + s p(y)) / (n + s), the mean of the posterior under a Dirichlet prior
+        of strength s around p(emotion); alpha = n_y / (n + s), so that a name that was hardly seen
+        adds hardly anything. The published estimate is s = 0 with a threshold ``support``; the
+        threshold loses what rare names tell (extension).
 
         Args:
             text_features: [K, E] CLIP's text features of the names, any length.
             emotion: [N] long.
             names: [N, K] bool, the names each row is annotated with.
-            support: Rows a name must occur in; a rarer one is never retrieved and its coefficient
-                is 0.
+            smoothing: s, in images; 0 or more.
+            support: Rows a name must occur in to be in the base; 0 for every name.
 
         Raises:
-            ValueError: If the sizes are not those of this base, or ``support`` is below 1.
+            ValueError: If the sizes are not those of this base, or a number is negative.
         """
         n_names, expected = len(self.supported), tuple(self.text_features.shape)
         if text_features.shape != expected or names.shape != (len(emotion), n_names):
@@ -57,34 +72,37 @@ class AttributeBase(nn.Module):
                 f"text_features {tuple(text_features.shape)} and names {tuple(names.shape)} should "
                 f"be {expected} and {(len(emotion), n_names)}; build the base for this data set"
             )
-        if support < 1:
-            raise ValueError(
-                f"support is {support}; a name must occur at least once, use 1 or more"
-            )
+        if smoothing < 0 or support < 0:
+            raise ValueError(f"smoothing {smoothing} and support {support} should be 0 or more")
         row, name = names.nonzero(as_tuple=True)
         pair = name * N_EMOTIONS + emotion[row]
         count = pair.bincount(minlength=n_names * N_EMOTIONS).unflatten(0, (n_names, N_EMOTIONS))
-        total = count.sum(dim=1)  # [K]
+        total = count.sum(dim=1, keepdim=True)  # [K, 1]
         supported = total >= support
-        probability = count.double() / total.clamp(min=1).unsqueeze(1) * supported.unsqueeze(1)
+        prior = emotion.bincount(minlength=N_EMOTIONS).double() / max(len(emotion), 1)  # [C]
+        weight = (total + smoothing).double()  # [K, 1]
+        known = supported & (weight > 0)
+        correlation = torch.where(known, count / weight, 0.0)
+        probability = correlation + torch.where(known, smoothing / weight, 1.0) * prior
         self.text_features.copy_(F.normalize(text_features.float(), dim=-1))
         self.probability.copy_(probability)
-        self.supported.copy_(supported)
-        self.prior.copy_(emotion.bincount(minlength=N_EMOTIONS) / max(len(emotion), 1))
+        self.correlation.copy_(correlation)
+        self.supported.copy_(supported[:, 0])
+        self.prior.copy_(prior)
 
     @torch.no_grad()
     def retrieve(self, query: Tensor) -> Tensor:
-        """Return the supported name nearest by cosine to each query [B, E]: [B], -1 if none."""
+        """Return the name nearest by cosine to each query [B, E]: [B], -1 if not in the base."""
         if not len(self.supported):
             return query.new_full((len(query),), -1, dtype=torch.long)
         with torch.autocast(query.device.type, enabled=False):  # half precision confuses names
             cosine = F.normalize(query.float(), dim=-1) @ self.text_features.T  # [B, K]
-        nearest = cosine.masked_fill(~self.supported, -torch.inf).argmax(dim=1)  # [B]
-        return torch.where(self.supported.any(), nearest, -1)
+        nearest = cosine.argmax(dim=1)  # [B]
+        return torch.where(self.supported[nearest], nearest, -1)
 
-    def probability_of(self, name: Tensor, emotion: Tensor) -> Tensor:
-        """Return p(emotion | name) for names [B] and emotions [B] long: [B]; 0 outside the base."""
-        return F.pad(self.probability, (0, 0, 0, 1))[name, emotion]  # -1 reads the row of zeros
+    def coefficient_of(self, name: Tensor, emotion: Tensor) -> Tensor:
+        """Return alpha of names [B] and emotions [B] long: [B]; 0 outside the base."""
+        return F.pad(self.correlation, (0, 0, 0, 1))[name, emotion]  # -1 reads the row of zeros
 
     def coefficient(self, query: Tensor, emotion: Tensor) -> tuple[Tensor, Tensor]:
         """Retrieve a name and return its correlation with an emotion.
@@ -94,10 +112,10 @@ class AttributeBase(nn.Module):
             emotion: [B] long, the emotion to express.
 
         Returns:
-            alpha [B] in [0, 1], and the retrieved name [B] long, -1 if no name is supported.
+            alpha [B] in [0, 1], and the retrieved name [B] long, -1 if it is not in the base.
         """
         name = self.retrieve(query)
-        return self.probability_of(name, emotion), name
+        return self.coefficient_of(name, emotion), name
 
     def evidence(self, query: Tensor, logit_scale: Tensor) -> Tensor:
         """Return how much more likely the names of a query make each emotion (extension).
@@ -110,13 +128,11 @@ class AttributeBase(nn.Module):
             logit_scale: Scalar that multiplies cosines, as in L_S and L_O.
 
         Returns:
-            [B, C], with a gradient to the query; 0 if no name is supported.
+            [B, C], with a gradient to the query; 0 if the base is empty.
         """
-        # The lowest finite number, not -inf: there may be no supported name at all.
-        lowest = torch.finfo(torch.float32).min
         with torch.autocast(query.device.type, enabled=False):  # half precision confuses names
             cosine = query.float() @ self.text_features.T  # [B, K]
-            meant = (logit_scale * cosine).masked_fill(~self.supported, lowest).softmax(dim=1)
+            meant = (logit_scale * cosine).softmax(dim=1)
             lift = meant @ self.probability / self.prior.clamp(min=1e-12)  # [B, C]
         evidence = torch.log(DOUBT + (1 - DOUBT) * lift)
         return torch.where(self.supported.any(), evidence, 0.0)

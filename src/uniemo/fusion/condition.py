@@ -165,6 +165,6 @@ def _union(first: AttributeBase, second: AttributeBase) -> AttributeBase:
     union = AttributeBase(
         len(first.supported) + len(second.supported), first.text_features.shape[1]
     ).to(first.text_features.device)
-    for name in "text_features", "probability", "supported":  # the prior is of emotions, not names
+    for name in "text_features", "correlation", "supported":  # all that a coefficient needs
         torch.cat((first.get_buffer(name), second.get_buffer(name)), out=union.get_buffer(name))
     return union

@@ -52,7 +52,13 @@ def assemble(
         word_width = embedding_width
     structure = settings.model
     understanding = Understanding(
-        backbone, word_width, structure.n_queries, structure.queries, structure.dropout
+        backbone,
+        word_width,
+        structure.n_queries,
+        structure.queries,
+        structure.dropout,
+        structure.query_start,
+        structure.feature_depth,
     )
     fusion = Fusion(
         feature_width, word_width, embedding_width, structure.coefficients, structure.evidence

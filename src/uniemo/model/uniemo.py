@@ -241,7 +241,10 @@ class UniEmo(lightning.LightningModule):
                 setattr(fusion, f"{kind}_words", words)
             text = self.understanding.backbone.encode_names(names, template)  # [K, E]
             base: AttributeBase = getattr(fusion, f"{kind}_base")
-            base.fill(text.cpu(), annotations.emotion, positives, self.settings.model.support)
+            structure = self.settings.model
+            base.fill(
+                text.cpu(), annotations.emotion, positives, structure.smoothing, structure.support
+            )
 
     def configure_callbacks(self) -> list[lightning.Callback]:
         """Return the passes over the training split that every fit makes."""

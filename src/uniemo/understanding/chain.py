@@ -13,13 +13,17 @@ from torch.utils.checkpoint import checkpoint
 
 from uniemo.batch import Features
 from uniemo.errors import UserError
-from uniemo.understanding.queries import ExpertQueries, NoQueries
+from uniemo.understanding.queries import ExpertQueries, NoQueries, QueryStart
 
 N_STAGES = 3
-HEAD_WIDTH = 64
 
 QuerySets = Literal["both", "scene", "object", "none"]
 """Which sets of expert queries a chain has; all but "both" are ablations."""
+
+
+FeatureDepth = Literal["last", "own"]
+"""Where fs and fo are read. ``last``: after the last layer, which the queries go through anyway
+(extension: there CLIP knows most). ``own``: after the set's own interactive block (published)."""
 
 
 class AttentionMaps(NamedTuple):
@@ -34,7 +38,7 @@ class UnderstandingChain(nn.Module):
 
     open_clip's own blocks run, so QuickGELU or not follows the weights. Without queries, ``fe``
     times ``visual.proj`` is open_clip's ``encode_image``. Without a set, its feature is the mean
-    over the patch tokens after the stage where the set would have been read (extension).
+    over the patch tokens where the set would have been read (extension).
 
     The chain does not use ``visual.proj`` and freezes it, so that no weight of it is without a
     gradient when the tower is trained.
@@ -43,6 +47,8 @@ class UnderstandingChain(nn.Module):
         visual: The vision transformer of an open_clip model; it becomes part of the chain.
         n_queries: Q, query tokens of each set.
         queries: The sets to have.
+        start: What the queries start as.
+        feature_depth: Where fs and fo are read.
 
     Raises:
         UserError: If the vision tower is not a VisionTransformer with a pooled class or mean
@@ -50,7 +56,12 @@ class UnderstandingChain(nn.Module):
     """
 
     def __init__(
-        self, visual: VisionTransformer, n_queries: int = 32, queries: QuerySets = "both"
+        self,
+        visual: VisionTransformer,
+        n_queries: int = 32,
+        queries: QuerySets = "both",
+        start: QueryStart = "class_token",
+        feature_depth: FeatureDepth = "last",
     ) -> None:
         super().__init__()
         if not isinstance(visual, VisionTransformer):
@@ -72,16 +83,19 @@ class UnderstandingChain(nn.Module):
             )
         visual.proj.requires_grad_(False)
         self.visual = visual
-        # Published: D / 64 heads. Where 64 does not divide D, as many as the tower has (extension).
-        n_heads = blocks[0].attn.num_heads if width % HEAD_WIDTH else width // HEAD_WIDTH
+        self.feature_depth = feature_depth
+        n_heads = blocks[0].attn.num_heads  # published: D / 64, as ViT-L/14 has
 
-        def make_set(name: str) -> ExpertQueries | NoQueries:
-            if queries in ("both", name):
-                return ExpertQueries(n_queries, width, n_heads, depth)
-            return NoQueries()
+        def make_set(name: str, number: int) -> ExpertQueries | NoQueries:
+            if queries not in ("both", name):
+                return NoQueries()
+            made = ExpertQueries(n_queries, width, n_heads, depth, start)
+            if start == "class_token":
+                made.block.look_as(blocks[number * depth // N_STAGES - 1])
+            return made
 
-        self.scene_queries = make_set("scene")
-        self.object_queries = make_set("object")
+        self.scene_queries = make_set("scene", 1)
+        self.object_queries = make_set("object", 2)
 
     @property
     def width(self) -> int:
@@ -121,16 +135,22 @@ class UnderstandingChain(nn.Module):
 
     def _read(self, image: Tensor) -> tuple[Features, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Return the features, and the queries and tokens that enter the two interactive blocks."""
+        scenes, objects = self.scene_queries, self.object_queries
         tokens = self.visual._embeds(image)  # [class, patches] [B, T, D]
-        tokens, scene = self._stage(0, tokens, self.scene_queries.start(tokens))
+        tokens, scene = self._stage(0, tokens, scenes.before(tokens))
+        scene = scenes.enter(scene, tokens)  # [B, Q, D]
         at_scene = scene, tokens  # after layer L1
-        scene = self.scene_queries(scene, tokens)  # [B, Q, D]
-        scene_feature = self.scene_queries.feature(scene, tokens)  # [B, D]
-        tokens, scene, objects = self._stage(1, tokens, scene, self.object_queries.start(tokens))
-        at_object = objects, tokens  # after layer L2
-        objects = self.object_queries(objects, tokens)  # [B, Q, D]
-        object_feature = self.object_queries.feature(objects, tokens)  # [B, D]
-        tokens, _, _ = self._stage(2, tokens, scene, objects)
+        scene = scenes(scene, tokens)  # [B, Q, D]
+        scene_feature = scenes.feature(scene, tokens)  # [B, D]
+        tokens, scene, object_ = self._stage(1, tokens, scene, objects.before(tokens))
+        object_ = objects.enter(object_, tokens)  # [B, Q, D]
+        at_object = object_, tokens  # after layer L2
+        object_ = objects(object_, tokens)  # [B, Q, D]
+        object_feature = objects.feature(object_, tokens)  # [B, D]
+        tokens, scene, object_ = self._stage(2, tokens, scene, object_)
+        if self.feature_depth == "last":
+            scene_feature = scenes.feature(scene, tokens)
+            object_feature = objects.feature(object_, tokens)
         emotion_feature, _ = self.visual._pool(tokens)  # LN(class) [B, D]
         return Features(emotion_feature, scene_feature, object_feature), at_scene, at_object
 

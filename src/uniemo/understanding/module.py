@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from uniemo.batch import Features
 from uniemo.understanding.backbone import ClipBackbone
-from uniemo.understanding.chain import QuerySets, UnderstandingChain
+from uniemo.understanding.chain import FeatureDepth, QuerySets, UnderstandingChain
 from uniemo.understanding.heads import AttributeProjection, EmotionHead
 from uniemo.understanding.losses import LogitScale
+from uniemo.understanding.queries import QueryStart
 
 
 class UnderstandingOutput(NamedTuple):
@@ -36,6 +37,8 @@ class Understanding(nn.Module):
         n_queries: Tokens of each set of expert queries.
         queries: The sets of expert queries to have.
         dropout: Dropout of the emotion head.
+        start: What the queries start as.
+        feature_depth: Where fs and fo are read.
     """
 
     def __init__(
@@ -45,13 +48,15 @@ class Understanding(nn.Module):
         n_queries: int = 32,
         queries: QuerySets = "both",
         dropout: float = 0.5,
+        start: QueryStart = "class_token",
+        feature_depth: FeatureDepth = "last",
     ) -> None:
         super().__init__()
         self._backbone = [backbone]  # in a list, so that the text tower is not registered
         visual = backbone.model.visual
         self.scene_projection = AttributeProjection.from_clip(visual)
         self.object_projection = AttributeProjection.from_clip(visual)
-        self.chain = UnderstandingChain(visual, n_queries, queries)
+        self.chain = UnderstandingChain(visual, n_queries, queries, start, feature_depth)
         self.emotion_head = EmotionHead(self.chain.width, word_width, dropout=dropout)
         self.scene_scale, self.object_scale = LogitScale(), LogitScale()
 

@@ -6,8 +6,10 @@ Legend: B images, Q query tokens, P patches, T = 1 + P tokens [class, patches], 
 vision transformer, N its layers.
 """
 
+from typing import Literal
+
 import torch
-from open_clip.transformer import QuickGELU
+from open_clip.transformer import QuickGELU, ResidualAttentionBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -50,6 +52,15 @@ class InteractiveBlock(nn.Module):
         for linear in (self.output, self.mlp_hidden, self.mlp_output):
             nn.init.zeros_(linear.bias)
 
+    @torch.no_grad()
+    def look_as(self, layer: ResidualAttentionBlock) -> None:
+        """Start to look at the patches that the class token looks at in a layer of CLIP."""
+        query, key, _ = layer.attn.in_proj_weight.chunk(3)  # [D, D] each
+        self.query.weight.copy_(query)
+        self.key.weight.copy_(key)
+        for norm in (self.query_norm, self.token_norm):
+            norm.load_state_dict(layer.ln_1.state_dict())
+
     def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
         """Let queries [B, Q, D] read tokens [B, T, D]; return the queries [B, Q, D]."""
         q, k, v = self._project(queries, tokens)
@@ -76,31 +87,60 @@ class InteractiveBlock(nn.Module):
         return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
 
 
-class ExpertQueries(nn.Module):
-    """One learnable set of query tokens with its interactive block: the scene's or the object's.
+QueryStart = Literal["class_token", "learned"]
+"""What a set of queries is before it reads the image. ``class_token``: CLIP's class token at this
+depth, plus learned offsets; the block starts to look where the class token has just looked. So the
+set knows from the first step what CLIP knows (extension). ``learned``: learned tokens alone, which
+go through the layers of the stage before; the block looks anywhere at first (published)."""
 
-    The tokens start as noise of deviation 0.02, CLIP's own for learnt embeddings.
+
+class ExpertQueries(nn.Module):
+    """One set of query tokens with its interactive block: the scene's or the object's.
+
+    The learned tokens start as noise of deviation 0.02, CLIP's own for learnt embeddings.
 
     Args:
         n_queries: Q, at least 1.
         width: D.
         n_heads: Attention heads of the interactive block.
         depth: N.
+        start: What the queries start as.
 
     Raises:
         ValueError: If n_queries is below 1.
     """
 
-    def __init__(self, n_queries: int, width: int, n_heads: int, depth: int) -> None:
+    def __init__(
+        self,
+        n_queries: int,
+        width: int,
+        n_heads: int,
+        depth: int,
+        start: QueryStart = "class_token",
+    ) -> None:
         super().__init__()
         if n_queries < 1:
             raise ValueError(f"n_queries is {n_queries}; use at least 1 (or the set 'none')")
+        self.start = start
         self.tokens = nn.Parameter(QUERY_STD * torch.randn(n_queries, width))
         self.block = InteractiveBlock(width, n_heads, depth)
 
-    def start(self, tokens: Tensor) -> Tensor:
-        """Return the set as it enters beside tokens [B, T, D]: [B, Q, D]."""
+    def before(self, tokens: Tensor) -> Tensor:
+        """Return what goes beside tokens [B, T, D] through the stage before: [B, Q or 0, D]."""
+        if self.start == "class_token":
+            return tokens[:, :0]
         return self.tokens.to(tokens.dtype).expand(len(tokens), -1, -1)
+
+    def enter(self, queries: Tensor, tokens: Tensor) -> Tensor:
+        """Return the queries [B, Q, D] as they enter their block, beside tokens [B, T, D].
+
+        Args:
+            queries: [B, Q or 0, D], what :meth:`before` gave, after the stage before.
+            tokens: [B, T, D].
+        """
+        if self.start == "class_token":
+            return tokens[:, :1] + self.tokens.to(tokens.dtype)
+        return queries
 
     def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
         """Let queries [B, Q, D] read tokens [B, T, D]: [B, Q, D]."""
@@ -118,9 +158,13 @@ class ExpertQueries(nn.Module):
 class NoQueries(nn.Module):
     """An absent set, for ablations: no token, no weight; its feature is the mean patch."""
 
-    def start(self, tokens: Tensor) -> Tensor:
+    def before(self, tokens: Tensor) -> Tensor:
         """Return no query beside tokens [B, T, D]: [B, 0, D]."""
         return tokens[:, :0]
+
+    def enter(self, queries: Tensor, tokens: Tensor) -> Tensor:
+        """Return the queries [B, 0, D] as they are."""
+        return queries
 
     def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
         """Return the queries [B, 0, D] as they are."""

@@ -20,6 +20,18 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "scene_only": ("scene queries alone", {"model.model.queries": "scene"}),
     "object_only": ("object queries alone", {"model.model.queries": "object"}),
+    "published_experts": (
+        "queries that start as learned tokens, fs and fo read after their own blocks, as published",
+        {"model.model.query_start": "learned", "model.model.feature_depth": "own"},
+    ),
+    "published_bases": (
+        "attribute bases of names in ten images or more, unsmoothed, as published",
+        {"model.model.smoothing": 0.0, "model.model.support": 10},
+    ),
+    "published_weights": (
+        "L_S and L_O with the published weights",
+        {"model.loss.scene": 0.05, "model.loss.object": 0.05},
+    ),
     "feature_alone": (
         "the emotion predicted from fe alone, as published",
         {"model.model.evidence": False},
@@ -33,8 +45,8 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "public": ("retrieval as in the public code", {"model.model.coefficients": "public"}),
     "no_condition_loss": ("without L_cond", {"model.loss.condition": 0.0}),
     "understanding_alone": (
-        "no diffusion head, as many steps on L_U alone",
-        {"model.diffusion": None},
+        "neither L_cond nor L(theta): the same schedule, freezing and selection on L_U alone",
+        {"model.loss.condition": 0.0, "model.loss.diffusion": 0.0},
     ),
 }
 
@@ -60,11 +72,7 @@ class Structure(Claim):
 
     def changes(self, trial: Trial, arm: str) -> Changes:
         """Return the setting of an arm."""
-        _, changes = ARMS[arm]
-        if arm == "understanding_alone":  # as many steps, all of them on L_U
-            last = trial.experiment.trainer["max_epochs"]
-            changes = {**changes, "model.understanding_epochs": last}
-        return changes
+        return ARMS[arm][1]
 
     def available(self, trial: Trial) -> dict[str, ArmRecord]:
         """Return the arms that change something, and the default."""
