@@ -258,12 +258,12 @@ class ModelSettings:
         return (self.diffusion or DiffusionConfig()).images_at_once
 
     @classmethod
-    def of_trained(cls, saved: dict[str, Any], start_from: str) -> Self:
+    def of_trained(cls, saved: dict[str, Any], start_from: str | None) -> Self:
         """Return what a checkpoint's hyperparameters say, but for the rates: it is trained.
 
         Args:
             saved: The checkpoint's ``hyper_parameters``.
-            start_from: The checkpoint.
+            start_from: The checkpoint; None for one whose weights are loaded otherwise.
         """
         settings: dict[str, Any] = {"start_from": start_from}
         for each in fields(cls):
