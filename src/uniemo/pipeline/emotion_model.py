@@ -93,7 +93,7 @@ class EmotionModel(ModelMixin, ConfigMixin):  # diffusers needs both names in th
     @classmethod
     def from_pretrained(cls, *args: Any, **how: Any) -> Any:
         """Load a saved model, in the number formats it was saved in."""
-        how.pop("torch_dtype", None)
+        how = {key: value for key, value in how.items() if key not in ("dtype", "torch_dtype")}
         return super().from_pretrained(*args, **(how | {"low_cpu_mem_usage": False}))
 
     def to(self, *args: Any, **how: Any) -> Self:

@@ -6,7 +6,8 @@ of a latent, T tokens of a prompt.
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
@@ -134,7 +135,7 @@ class UniEmoPipeline(DiffusionPipeline):
             source: A run's folder (its joint phase is taken) or that of one phase, a checkpoint
                 file, a folder that :meth:`save_pretrained` wrote, or a hub id.
             how: Of a saved folder or hub id alone: what diffusers' ``from_pretrained`` takes, such
-                as ``torch_dtype`` (of the diffusion parts) or ``revision``.
+                as ``dtype`` (of the diffusion parts) or ``revision``.
 
         Raises:
             UserError: If there is nothing usable.
@@ -178,10 +179,7 @@ class UniEmoPipeline(DiffusionPipeline):
         Raises:
             UserError: If the folder holds something.
         """
-        folder = Path(save_directory)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"{folder} exists; remove it or give another folder")
-        with atomic_path(folder) as part:
+        with new_folder(Path(save_directory)) as part:
             self.write_parts(part, **how)
 
     def write_parts(self, folder: Path, **how: Any) -> None:
@@ -237,8 +235,12 @@ class UniEmoPipeline(DiffusionPipeline):
         view = normalize(photo_squares(photos, size), list(mean), list(std))
         return view.to(self.emotion_model.device)
 
-    def _features_of(self, photo: Photo) -> tuple[Features, int]:
-        """Return the features [1, D] of a photo, and the emotion read from it."""
+    def features_of(self, photo: Photo) -> tuple[Features, int]:
+        """Return the features [1, D] of a photo, and the label index of the emotion read from it.
+
+        Raises:
+            UserError: If the photo cannot be used.
+        """
         output, _ = self.emotion_model.read(self._clip_view([photo]))
         return output.features, int(output.logits.argmax())
 
@@ -294,7 +296,7 @@ class UniEmoPipeline(DiffusionPipeline):
             UserError: If an argument is wrong, or the model only reads.
         """
         how = self._sampling(guidance_scale, num_inference_steps, draws)
-        painter = self._painter(seed)
+        painter = self.painter(seed)
         index = _numbers(num_images)
         if image is None:
             if emotion is None:
@@ -303,7 +305,7 @@ class UniEmoPipeline(DiffusionPipeline):
             self.emotion_model.require_space()
             condition = drawn_words(painter, weights, index, how.draws)
         else:
-            features, read = self._features_of(image)
+            features, read = self.features_of(image)
             weights = {read: 1.0} if emotion is None else emotion_weights(emotion)
             condition = fused_words(painter, weights, _repeated(features, num_images))
         noise = painter.generators(torch.full_like(index, strongest(weights)), index, stream=1)
@@ -354,7 +356,7 @@ class UniEmoPipeline(DiffusionPipeline):
             raise UserError(f"strength is {strength}; give more than 0, up to 1")
         how = self._sampling(guidance_scale, num_inference_steps, None)
         weights = emotion_weights(emotion)
-        painter = self._painter(seed)
+        painter = self.painter(seed)
         index = _numbers(num_images)
         self.emotion_model.require_space()
         condition = drawn_words(painter, weights, index, how.draws)
@@ -380,7 +382,15 @@ class UniEmoPipeline(DiffusionPipeline):
             )
         return StableDiffusion(Parts(*(getattr(self, part) for part in PARTS)))
 
-    def _painter(self, seed: int | None) -> Painter:
+    def painter(self, seed: int | None = None) -> Painter:
+        """Return what draws and fuses words with the present parts.
+
+        Args:
+            seed: With emotion and index, all that a picture depends on; None for the run's.
+
+        Raises:
+            UserError: If the seed is negative, or the model only reads.
+        """
         seed = self.emotion_model.settings.seed if seed is None else seed
         if not isinstance(seed, int) or seed < 0:
             raise UserError(f"seed is {seed}; give a whole number, 0 or more")
@@ -508,6 +518,19 @@ class _Request:
         return head.condition(away[None], prompt)
 
 
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder that becomes ``folder`` when the block ends, or vanishes if it fails.
+
+    Raises:
+        UserError: If the folder holds something already.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} exists; remove it or give another folder")
+    with atomic_path(folder) as part:
+        yield part
+
+
 def _numbers(n: int) -> Tensor:
     """Return the numbers of n pictures: [n] long."""
     if not isinstance(n, int) or n < 1:
@@ -522,5 +545,3 @@ def _repeated(features: Features, n: int) -> Features:
 
 def _names(index: Tensor, names: Sequence[str]) -> list[str | None]:
     return [names[i] if 0 <= i < len(names) else None for i in index.tolist()]
-
-

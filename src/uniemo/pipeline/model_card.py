@@ -35,8 +35,9 @@ CARD = """\
 
 # UniEmo
 
-Reads which of eight emotions a photo evokes, and paints pictures that evoke one ({emotions}). Made with
-[uniemo](https://arxiv.org/abs/2507.23372), a PyTorch Lightning implementation of UniEmo.
+Reads which of eight emotions a photo evokes, and paints pictures that evoke one: {emotions}.
+The method is UniEmo's ([arXiv 2507.23372](https://arxiv.org/abs/2507.23372)), the program the
+package `uniemo`.
 
 ```python
 from uniemo import UniEmoPipeline
@@ -46,8 +47,8 @@ print(pipe.read("photo.jpg")[0].emotion)
 pipe("awe", num_images=4).images[0].save("awe.png")
 ```
 
-It begins from CLIP `{clip}` and the Stable Diffusion `{diffusion}`, whose licences apply to their weights.
-It knows {scenes} scenes and {objects} objects.
+It begins from CLIP `{clip}` and the Stable Diffusion `{diffusion}`, whose licences apply to their
+weights. It knows {scenes} scenes and {objects} objects.
 
 ## Measured
 
@@ -55,8 +56,9 @@ It knows {scenes} scenes and {objects} objects.
 
 ## Limits
 
-Emotions are those of the people who labelled the training images; another person may feel otherwise. Do not
-use it to infer what a particular person feels, or to influence people without their knowledge.
+Emotions are those of the people who labelled the training images; another person may feel
+otherwise. Do not use it to infer what a particular person feels, or to influence people without
+their knowledge.
 """
 
 

@@ -70,7 +70,9 @@ class Reading:
         }
 
 
-def make_readings(fusion: Fusion, output: UnderstandingOutput, maps: AttentionMaps) -> list[Reading]:
+def make_readings(
+    fusion: Fusion, output: UnderstandingOutput, maps: AttentionMaps
+) -> list[Reading]:
     """Return what was read from B photos, one :class:`Reading` each."""
     probabilities = output.logits.float().softmax(dim=1).tolist()  # [B, C]
     scenes = nearest(fusion.scene_base, fusion.scene_names, output.scene)
@@ -90,4 +92,3 @@ def nearest(base: AttributeBase, names: list[str], query: Tensor) -> list[Attrib
             coefficients = base.probability[index].tolist()
             found.append(Attribute(names[index], dict(zip(EMOTIONS, coefficients, strict=True))))
     return found
-
