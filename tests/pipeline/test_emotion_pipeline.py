@@ -14,7 +14,7 @@ from uniemo.emotions import EMOTIONS
 from uniemo.errors import UserError
 from uniemo.pipeline import UniEmoPipeline
 from uniemo.pipeline.photos import photo_squares
-from uniemo.pipeline.words import mean_words
+from uniemo.pipeline.words import mean_words, neutral_word
 
 AWE, FEAR, SADNESS = (EMOTIONS.index(name) for name in ("awe", "fear", "sadness"))
 
@@ -50,7 +50,8 @@ def test_a_saved_pipeline_needs_no_source_and_paints_the_same(pipe, tmp_path, ph
     pipe.save_pretrained(tmp_path / "model")
     saved = UniEmoPipeline.from_pretrained(tmp_path / "model")
     assert isinstance(saved, DiffusionPipeline)
-    assert torch.equal(pixels(saved, "fear", num_images=2), pixels(pipe, "fear", num_images=2))
+    pictures = [pixels(each, "fear", num_images=2) for each in (saved, pipe)]
+    torch.testing.assert_close(*pictures)
     assert saved.read(photo)[0].probabilities == pytest.approx(pipe.read(photo)[0].probabilities)
     config = (tmp_path / "model/emotion_model/config.json").read_text()
     assert "coast" in config
@@ -61,7 +62,7 @@ def test_a_saved_pipeline_needs_no_source_and_paints_the_same(pipe, tmp_path, ph
 @pytest.mark.parametrize("place", ["", "joint", "joint/best.ckpt"])
 def test_runs_phases_and_checkpoints_are_found(run, pipe, place):
     found = UniEmoPipeline.from_pretrained(run / place)
-    assert torch.equal(pixels(found, "awe"), pixels(pipe, "awe"))
+    torch.testing.assert_close(pixels(found, "awe"), pixels(pipe, "awe"))
 
 
 def test_two_calls_at_once_paint_what_each_paints_alone(pipe):
@@ -85,7 +86,8 @@ def test_a_blend_is_the_weighted_sum_of_words(pipe):
 
 def test_intensity_moves_from_one_neutral_word_through_the_emotion(pipe):
     words = {t: pipe("awe", intensity=t).words for t in (0, 0.5, 1, 2)}
-    neutral = mean_words(pipe.painter()).word.mean(0, keepdim=True)
+    neutral = neutral_word(pipe.painter())
+    torch.testing.assert_close(neutral[0], mean_words(pipe.painter()).word.mean(0))
     torch.testing.assert_close(words[0], neutral)
     torch.testing.assert_close(words[0], pipe("fear", intensity=0).words)
     torch.testing.assert_close(words[0.5], (neutral + words[1]) / 2)
@@ -153,6 +155,14 @@ def test_an_edit_starts_from_the_noised_photo(pipe, photo):
     expected = by_hand(pipe, start, states, away, scheduler, timesteps, 2.0)
     how = {"num_inference_steps": 4, "output_type": "latent"}
     torch.testing.assert_close(pipe.edit(photo, "fear", 0.75, **how).images, expected)
+
+
+def test_an_edits_intensity_begins_at_the_photos_own_word(pipe, photo):
+    own, drawn = pipe(image=photo).words, pipe("fear").words
+    edited = {t: pipe.edit(photo, "fear", intensity=t).words for t in (0, 0.5, 1)}
+    torch.testing.assert_close(edited[0], own)
+    torch.testing.assert_close(edited[0.5], (own + drawn) / 2)
+    torch.testing.assert_close(edited[1], drawn)
 
 
 def test_the_runs_scheduler_edits_too(pipe, photo):

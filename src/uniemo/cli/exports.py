@@ -1,9 +1,14 @@
 """``uniemo export``: words and models for other tools."""
 
+import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from uniemo.cli.pictures import command_parser, open_pipeline
+from uniemo.config.model import ClipConfig, DiffusionConfig
 from uniemo.errors import UserError
+from uniemo.pipeline import UniEmoPipeline
+from uniemo.pipeline.conversion import convert_uniemo, published_settings
 from uniemo.pipeline.exporting import (
     export_model,
     mean_word,
@@ -13,10 +18,12 @@ from uniemo.pipeline.exporting import (
 )
 from uniemo.pipeline.words import emotion_weights
 
-USAGE = """usage: uniemo export word EMOTION -o FILE, or uniemo export model -o FOLDER
+USAGE = """usage: uniemo export word EMOTION -o FILE, or uniemo export model -o FOLDER,
+       or uniemo export published FOLDER -o FOLDER
 
-  word    an emotion's word as a textual-inversion file, for diffusers, ComfyUI and AUTOMATIC1111
-  model   the whole model in diffusers' layout, and its tuned CLIP for open_clip
+  word       an emotion's word as a textual-inversion file, for diffusers, ComfyUI and AUTOMATIC1111
+  model      the whole model in diffusers' layout, and its tuned CLIP for open_clip
+  published  the files of UniEmo's public code as a model of this package
 """
 
 
@@ -31,10 +38,12 @@ def main(arguments: list[str]) -> None:
             word(rest)
         case ["model", *rest]:
             model(rest)
+        case ["published", *rest]:
+            published(rest)
         case ["-h" | "--help"]:
             print(USAGE)
         case _:
-            raise UserError("give uniemo export word EMOTION, or uniemo export model")
+            raise UserError("give uniemo export word EMOTION, export model or export published")
 
 
 def word(arguments: list[str]) -> None:
@@ -93,4 +102,33 @@ def model(arguments: list[str]) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="a new folder")
     given = parser.parse_args(arguments)
     export_model(open_pipeline(given), given.output)
+    print(f"Wrote {given.output}")
+
+
+def published(arguments: list[str]) -> None:
+    """Convert the files of UniEmo's public code."""
+    parser = argparse.ArgumentParser(
+        prog="uniemo export published",
+        description="Convert the files of UniEmo's public code (best.pth, mapper*.pth and "
+        "UniEmo_space/) to a model that every command takes as --run.",
+        allow_abbrev=False,
+    )
+    given_settings = published_settings()
+    diffusion = given_settings.diffusion or DiffusionConfig()
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of the published files")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="a new folder")
+    parser.add_argument(
+        "--clip",
+        help="folder (local-dir:PATH) or hub id (hf-hub:ID); default: open_clip's ViT-L/14",
+    )
+    parser.add_argument(
+        "--stable-diffusion",
+        default=diffusion.source,
+        help=f"folder or hub id ({diffusion.source})",
+    )
+    given = parser.parse_args(arguments)
+    clip = given_settings.clip if given.clip is None else ClipConfig(given.clip, None)
+    source = replace(diffusion, source=given.stable_diffusion)
+    settings = replace(given_settings, clip=clip, diffusion=source)
+    UniEmoPipeline.of(convert_uniemo(given.folder, settings)).save_pretrained(given.output)
     print(f"Wrote {given.output}")

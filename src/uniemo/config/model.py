@@ -98,6 +98,10 @@ class ModelConfig:
     """Whether the emotion's logits also hold what the names in the two attribute bases say of it
     (extension; the published head reads fe alone)."""
 
+    normalise: bool = True
+    """Whether mappers and projections normalise features, and words start among the token
+    embeddings of real ones (extension). The public code does neither: false is for its weights."""
+
     def __post_init__(self) -> None:
         """Raise a UserError if a number is out of range."""
         check_least(self, "model.model", n_queries=1, support=1)

@@ -44,8 +44,8 @@ from uniemo.pipeline.words import (
     drawn_words,
     emotion_weights,
     fused_words,
-    intensified,
     mix_means,
+    neutral_word,
     strongest,
 )
 from uniemo.utils.files import atomic_path
@@ -331,8 +331,8 @@ class UniEmoPipeline(DiffusionPipeline):
     ) -> UniEmoPipelineOutput:
         """Give a photo another emotion: image to image (SDEdit, Meng et al., 2022; extension).
 
-        The photo's latent is noised to a part of the way and denoised with a word of the emotion,
-        which is drawn as in painting.
+        The photo's latent is noised to a part of the way and denoised with a word between the
+        photo's own, fused from its features, and one of the emotion, drawn as in painting.
 
         Args:
             image: The photo; its centre square is edited.
@@ -342,7 +342,8 @@ class UniEmoPipeline(DiffusionPipeline):
             prompt: As in painting, and likewise all that follow.
             num_images: N, different edits of the photo.
             seed: With emotion and number, all that an edit depends on.
-            intensity: 0 to 2, of the emotion.
+            intensity: 0 to 2. The word is moved along the line from the photo's own word (0) to the
+                emotion's (1) and beyond; less keeps more of the photo.
             negative: An emotion to guide away from.
             guidance_scale: Of classifier-free guidance.
             num_inference_steps: Steps that strength 1 takes.
@@ -361,7 +362,9 @@ class UniEmoPipeline(DiffusionPipeline):
         self.emotion_model.require_space()
         condition = drawn_words(painter, weights, index, how.draws)
         noise = painter.generators(torch.full_like(index, strongest(weights)), index, stream=1)
-        request = _Request(painter, condition, noise, how, prompt, intensity, negative)
+        features, read = self.features_of(image)
+        own = fused_words(painter, {read: 1.0}, features).word  # [1, W]
+        request = _Request(painter, condition, noise, how, prompt, intensity, negative, own)
         head = painter.diffusion
         latent = head.encode(photo_squares([image], head.image_size) * 2 - 1)  # [1, c, h, h]
         return self._paint(request, output_type, callback_on_step_end, latent, strength)
@@ -497,6 +500,7 @@ class _Request:
     prompt: str | None
     intensity: float
     negative: Emotion | None
+    origin: Tensor | None = None  # the word [1, W] of intensity 0; None for the neutral one
 
     def words(self) -> Tensor:
         """Return the words [N, W], as intense as asked for."""
@@ -504,7 +508,8 @@ class _Request:
             raise UserError(f"intensity is {self.intensity}; give 0 to {MAX_INTENSITY:g}")
         if self.intensity == 1:
             return self.condition.word
-        return intensified(self.painter, self.condition.word, self.intensity)
+        origin = neutral_word(self.painter) if self.origin is None else self.origin
+        return origin + self.intensity * (self.condition.word - origin)
 
     def unconditional(self, head: StableDiffusion, prompt: str) -> Tensor | None:
         """Return the hidden states to guide away from: [1, T, W]; None without guidance."""

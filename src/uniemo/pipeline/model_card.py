@@ -85,13 +85,15 @@ def write_card(path: Path, model: EmotionModel) -> None:
 
 def _table(metrics: dict[str, Any]) -> str:
     rows = [
-        f"| {part} | {NAMES[key]} | {value:.4g} |"
-        if isinstance(value, float)
-        else f"| {part} | {NAMES[key]} | {value} |"
-        for part, values in metrics.items()
-        for key, value in values.items()
-        if key in NAMES
+        f"| {part} | {name} | {_number(metrics[part][key])} |"
+        for part in ("understanding", "generation")
+        for key, name in NAMES.items()
+        if key in metrics.get(part, {})
     ]
     if not rows:
         return "Nothing was measured."
     return "\n".join(["| | metric | value |", "|---|---|---|", *rows])
+
+
+def _number(value: float | str) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -38,7 +38,7 @@ def open_photo(photo: Photo) -> Image.Image:
         _check_size(photo.size, "the photo")
         return _upright(photo)
     if isinstance(photo, np.ndarray):
-        photo = torch.from_numpy(np.ascontiguousarray(photo))
+        photo = torch.from_numpy(np.array(photo))  # a copy, which may be written to
         photo = photo.movedim(-1, 0) if photo.ndim == 3 else photo
     if not isinstance(photo, Tensor):
         raise UserError(

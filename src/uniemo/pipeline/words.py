@@ -110,13 +110,9 @@ def mix_means(painter: Painter, weights: Mapping[int, float]) -> Tensor:
     return torch.stack([weight * means[label] for label, weight in weights.items()]).sum(dim=0)
 
 
-def intensified(painter: Painter, word: Tensor, intensity: float) -> Tensor:
-    """Move words [B, W] from a neutral one to what they express, and beyond (extension).
-
-    c(t) = n + t (c - n); the neutral word n is the mean of all emotions' mean words.
-    """
-    neutral = mean_words(painter).word.mean(dim=0)  # [W]
-    return neutral + intensity * (word - neutral)
+def neutral_word(painter: Painter) -> Tensor:
+    """Return the word [1, W] of no emotion: the mean of all emotions' mean words (extension)."""
+    return mean_words(painter).word.mean(dim=0, keepdim=True)
 
 
 def _mix(conditions: Mapping[int, Condition], weights: Mapping[int, float]) -> Condition:

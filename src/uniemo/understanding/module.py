@@ -36,6 +36,7 @@ class Understanding(nn.Module):
         n_queries: Tokens of each set of expert queries.
         queries: The sets of expert queries to have.
         dropout: Dropout of the emotion head.
+        normalise: Whether the projections normalise features (extension).
     """
 
     def __init__(
@@ -45,12 +46,13 @@ class Understanding(nn.Module):
         n_queries: int = 32,
         queries: QuerySets = "both",
         dropout: float = 0.5,
+        normalise: bool = True,
     ) -> None:
         super().__init__()
         self._backbone = [backbone]  # in a list, so that the text tower is not registered
         visual = backbone.model.visual
-        self.scene_projection = AttributeProjection.from_clip(visual)
-        self.object_projection = AttributeProjection.from_clip(visual)
+        self.scene_projection = AttributeProjection.from_clip(visual, normalise)
+        self.object_projection = AttributeProjection.from_clip(visual, normalise)
         self.chain = UnderstandingChain(visual, n_queries, queries)
         self.emotion_head = EmotionHead(self.chain.width, word_width, dropout=dropout)
         self.scene_scale, self.object_scale = LogitScale(), LogitScale()
