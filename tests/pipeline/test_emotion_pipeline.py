@@ -153,7 +153,7 @@ def test_an_edit_starts_from_the_noised_photo(pipe, photo):
     start = scheduler.add_noise(latent, noise, timesteps[:1])
     states = pipe.head.condition(word, "a *")
     expected = by_hand(pipe, start, states, away, scheduler, timesteps, 2.0)
-    how = {"num_inference_steps": 4, "output_type": "latent"}
+    how = {"num_inference_steps": 4, "output_type": "latent", "intensity": 1.0}
     torch.testing.assert_close(pipe.edit(photo, "fear", 0.75, **how).images, expected)
 
 

@@ -78,6 +78,11 @@ def test_the_card_holds_the_runs_own_metrics(run, tmp_path):
     assert (tmp_path / "again/README.md").read_text() == card
 
 
+def test_a_checkpoint_in_this_folder_is_found_by_its_name(run, monkeypatch):
+    monkeypatch.chdir(run / "joint")
+    assert UniEmoPipeline.from_pretrained("best.ckpt").emotion_model.fusion.scene_names
+
+
 def test_a_model_of_the_hub_is_loaded_from_its_cache(pipe, tmp_path):
     cache = tmp_path / "hub/models--someone--uniemo"
     (cache / "refs").mkdir(parents=True)

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from uniemo.errors import UserError
 from uniemo.pipeline import Reading, UniEmoPipeline
+from uniemo.pipeline.emotion_pipeline import EDIT_INTENSITY, STRENGTH
 from uniemo.pipeline.photos import open_photo
 from uniemo.pipeline.words import emotion_weights
 from uniemo.utils.files import write_bytes
@@ -134,7 +135,7 @@ def write_picture(path: Path, picture: Image.Image) -> None:
     write_bytes(path, content.getvalue())
 
 
-def add_painting(parser: argparse.ArgumentParser, n: int) -> None:
+def add_painting(parser: argparse.ArgumentParser, n: int, intensity: float = 1.0) -> None:
     """Add the arguments of all commands that paint."""
     parser.add_argument("-n", "--number", type=int, default=n, help=f"pictures of each ({n})")
     parser.add_argument(
@@ -143,7 +144,10 @@ def add_painting(parser: argparse.ArgumentParser, n: int) -> None:
     parser.add_argument("--seed", type=int, help="another seed, other pictures; default: the run's")
     parser.add_argument("--prompt", help='where the emotion\'s word stands: "a photo of a * house"')
     parser.add_argument(
-        "--intensity", type=float, default=1.0, help="0 neutral, 1 the emotion, up to 2 (1)"
+        "--intensity",
+        type=float,
+        default=intensity,
+        help=f"0: neutral, or the photo's own; 1: the emotion; up to 2 ({intensity:g})",
     )
     parser.add_argument("--negative", metavar="EMOTION", help="an emotion to guide away from")
     parser.add_argument(
@@ -249,9 +253,12 @@ def edit(arguments: list[str]) -> None:
     parser.add_argument("photo", metavar="PHOTO", help="an image file")
     parser.add_argument("emotion", metavar="EMOTION", help="such as awe or sadness")
     parser.add_argument(
-        "--strength", type=float, default=0.5, help="0 to 1: how much is painted anew (0.5)"
+        "--strength",
+        type=float,
+        default=STRENGTH,
+        help=f"0 to 1: how much is painted anew ({STRENGTH})",
     )
-    add_painting(parser, 1)
+    add_painting(parser, 1, EDIT_INTENSITY)
     given = parser.parse_args(arguments)
     emotion_weights(given.emotion)
     pipe = open_pipeline(given)

@@ -57,6 +57,7 @@ OutputType: TypeAlias = Literal["pil", "np", "pt", "latent"]
 StepCallback: TypeAlias = Callable[["UniEmoPipeline", int, int, dict[str, Tensor]], dict[str, Any]]
 
 READ_AT_ONCE = 32
+STRENGTH, EDIT_INTENSITY = 0.7, 0.75  # of an edit, where none is given
 MAX_INTENSITY = 2.0
 PARTS = ("vae", "unet", "text_encoder", "tokenizer", "scheduler")
 
@@ -317,12 +318,12 @@ class UniEmoPipeline(DiffusionPipeline):
         self,
         image: Photo,
         emotion: Emotion,
-        strength: float = 0.5,
+        strength: float = STRENGTH,
         *,
         prompt: str | None = None,
         num_images: int = 1,
         seed: int | None = None,
-        intensity: float = 1.0,
+        intensity: float = EDIT_INTENSITY,
         negative: Emotion | None = None,
         guidance_scale: float | None = None,
         num_inference_steps: int | None = None,

@@ -80,6 +80,7 @@ def run_metrics(checkpoint: Path) -> dict[str, Any]:
 
     Its own test at the end of the fit, and what ``uniemo eval`` says of this very checkpoint.
     """
+    checkpoint = checkpoint.absolute()
     metrics = _last_test(checkpoint.parent)
     evaluated = checkpoint.parents[1] / "eval/metrics.json"
     try:
@@ -90,7 +91,7 @@ def run_metrics(checkpoint: Path) -> dict[str, Any]:
         ("understanding", report.get("checkpoint")),
         ("generation", report.get("generation", {}).get("checkpoint")),
     ):
-        if written and Path(written).parts[-3:] == checkpoint.absolute().parts[-3:]:
+        if written and Path(written).parts[-3:] == checkpoint.parts[-3:]:
             own = {k: v for k, v in report[part].items() if isinstance(v, int | float | str)}
             metrics[part] = metrics.get(part, {}) | own
     return metrics
