@@ -61,6 +61,8 @@ def open_pipeline(given: argparse.Namespace) -> UniEmoPipeline:
         UserError: If there is none, or the device does not exist.
     """
     disable_progress_bar()
+    if given.run == RUN and not Path(RUN).exists():  # a hub id has that form too
+        raise UserError(f"{RUN} does not exist; train it (make train PHASE=joint), or give --run")
     device = given.device or ("cuda" if torch.cuda.is_available() else "cpu")
     pipe = UniEmoPipeline.from_pretrained(given.run)
     try:

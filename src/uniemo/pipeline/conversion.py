@@ -281,7 +281,7 @@ def _stacked(vectors: list[Tensor], folder: Path) -> Tensor:
 def _load(model: UniEmo, state: dict[str, Tensor], path: Path) -> None:
     """Load tensors, of which only those of bases, space and word's place may be missing."""
     own = model.state_dict()
-    kept = ("_base.", "painter.", "fusion.word_")
+    kept: tuple[str, ...] = ("_base.", "painter.", "fusion.word_")
     if model.head is None:
         kept += ("_mapper.",)
     missing = [k for k in own if k not in state and not any(part in k for part in kept)]

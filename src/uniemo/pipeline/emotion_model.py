@@ -12,7 +12,7 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
-from uniemo.config.model import ModelSettings
+from uniemo.config.model import DiffusionConfig, ModelSettings
 from uniemo.diffusion import StableDiffusion
 from uniemo.errors import UserError
 from uniemo.model import Painter, UniEmo, assemble
@@ -136,9 +136,10 @@ class EmotionModel(ModelMixin, ConfigMixin):  # diffusers needs both names in th
             seed: With emotion and index, all that an image depends on.
         """
         diffusion = self.settings.diffusion
-        prompt = {} if diffusion is None else {"prompt": diffusion.prompt}
-        parts = self.understanding, self.fusion, self.space, head, self.settings.sampling
-        return Painter(*parts, **prompt, seed=seed)
+        prompt = (diffusion or DiffusionConfig()).prompt
+        sampling = self.settings.sampling
+        parts = self.understanding, self.fusion, self.space, head
+        return Painter(*parts, sampling, prompt, seed)
 
 
 def _no_tokenizer(texts: list[str]) -> Tensor:

@@ -68,7 +68,8 @@ class AttributeProjection(nn.Module):
     @classmethod
     def from_clip(cls, visual: VisionTransformer, normalise: bool = True) -> Self:
         """Return a projection that starts as a copy of the tower's ``ln_post`` and ``proj``."""
-        projection = cls(*visual.proj.shape, normalise).to(visual.proj.device)
+        feature_width, embedding_width = visual.proj.shape
+        projection = cls(feature_width, embedding_width, normalise).to(visual.proj.device)
         with torch.no_grad():
             if isinstance(projection.norm, nn.LayerNorm):
                 projection.norm.weight.copy_(visual.ln_post.weight)
