@@ -258,3 +258,27 @@ def make_batch(n: int = 8) -> Batch:
         "generated": torch.zeros(n, dtype=torch.bool),
         "image_id": [f"picture_{i}" for i in range(n)],
     }
+
+
+def trained_tiny_model(files: Mapping[str, Path | str]) -> UniEmo:
+    """Return the tiny model with an emotion space, as after the joint phase."""
+    model = tiny_model(files).eval()
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        features = model.understanding.chain(torch.randn(32, 3, 16, 16, generator=generator))
+    model.painter.space.reset()
+    model.painter.space.update(features, torch.arange(32) % 8, torch.arange(32))
+    model.painter.space.synchronise()
+    return model
+
+
+def save_run(model: UniEmo, folder: Path) -> Path:
+    """Write the checkpoint of the joint phase, as Lightning does, into a run's folder."""
+    checkpoint: dict[str, Any] = {
+        "state_dict": model.state_dict(),
+        "hyper_parameters": dict(model.hparams),
+    }
+    model.on_save_checkpoint(checkpoint)
+    (folder / "joint").mkdir(parents=True)
+    torch.save(checkpoint, folder / "joint/best.ckpt")
+    return folder

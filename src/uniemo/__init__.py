@@ -1,19 +1,26 @@
 """uniemo: unified visual emotion understanding and generation.
 
-``uniemo.load_model`` and ``uniemo.build_model`` return a :class:`uniemo.model.UniEmo`.
+``uniemo.UniEmoPipeline`` uses a trained model. ``uniemo.load_model`` and ``uniemo.build_model``
+return the :class:`uniemo.model.UniEmo` in it.
 """
 
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["UniEmo", "build_model", "load_model"]
+HOMES = {
+    "UniEmo": "uniemo.model",
+    "UniEmoPipeline": "uniemo.pipeline",
+    "build_model": "uniemo.model",
+    "load_model": "uniemo.model",
+}
+__all__ = ["UniEmo", "UniEmoPipeline", "build_model", "load_model"]
 
 
 def __getattr__(name: str) -> Any:
     # Importing the model takes seconds, importing the package none.
-    if name in __all__:
-        return getattr(import_module("uniemo.model"), name)
+    if name in HOMES:
+        return getattr(import_module(HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

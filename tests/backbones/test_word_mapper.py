@@ -17,7 +17,7 @@ def backbone(clip: open_clip.CLIP, tokenizer: CLIPTokenizer) -> ClipBackbone:
     def tokenize(texts: list[str]) -> Tensor:
         return tokenizer(texts, padding="max_length", return_tensors="pt").input_ids
 
-    return ClipBackbone(clip, tokenize, 64, (0.5,) * 3, (0.25,) * 3)
+    return ClipBackbone(clip, tokenize, 64, (0.5,) * 3, (0.25,) * 3, {})
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ import yaml
 from tests.commands import ROOT, leave
 from tests.config.test_experiments import all_keys
 from tests.conftest import settings
-from uniemo.cli.commands import COMMANDS, LIGHTNING
+from uniemo.cli.commands import COMMANDS, LIGHTNING, PICTURES
 
 SITE = sorted((ROOT / "docs").rglob("*.md"))
 GUIDES = [
@@ -141,8 +141,10 @@ def own_flags() -> set[str]:
     """The flags of the commands themselves, as their help names them."""
     printed = StringIO()
     with redirect_stdout(printed):
-        for command in ("train", "eval", "ablate"):
+        for command in ("train", "eval", "ablate", "read", "paint", "blend", "edit"):
             leave(command, "--help")
+        for command in ("word", "model", "published"):
+            leave("export", command, "--help")
         leave("data", "emoscenes", "--help")
     return {*re.findall(r"--[\w-]+", printed.getvalue()), "--config", "--print_config"}
 
@@ -231,8 +233,13 @@ def test_the_claim_of_the_guide_has_what_every_claim_has():
     assert {"weak", "strong"} < claim.arms.keys()
 
 
+USES = (*PICTURES, "export")
+
+
 @pytest.mark.filterwarnings("ignore")
-def test_the_python_of_readme_and_first_run_runs(tiny_files, tmp_path, monkeypatch, capsys):
+def test_the_python_and_commands_of_those_who_use_a_model_run(
+    tiny_files, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     changes = {
         "experiment": "emoscenes",
@@ -246,10 +253,20 @@ def test_the_python_of_readme_and_first_run_runs(tiny_files, tmp_path, monkeypat
         image = tmp_path / "data/emoscenes/image" / name
         image.parent.mkdir(parents=True)
         copyfile(next((tiny_files["emoset"] / "image/awe").glob("*.jpg")), image)
-    for document in ("README.md", "docs/guides/first-run.md"):
+    for document in ("README.md", "docs/guides/first-run.md", "docs/guides/using-a-model.md"):
         exec(blocks(ROOT / document, "python")[0], {})
     assert (tmp_path / "awe.png").is_file()
+    assert (tmp_path / "my-model/model_index.json").is_file()
     assert "sadness" in capsys.readouterr().out
+    for program, *words in commands(ROOT / "docs/guides/using-a-model.md"):
+        if program == "uniemo" and words[0] in USES and "published" not in words:
+            assert leave(*words) == 0, words
+    assert {path.name for path in tmp_path.glob("*.safetensors")} == {
+        "awe.safetensors",
+        *(f"awe_{i:03d}.safetensors" for i in range(3)),
+        "photo.safetensors",
+    }
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 31
 
 
 # --- Names, files, links --------------------------------------------------------------------------

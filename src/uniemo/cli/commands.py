@@ -97,18 +97,22 @@ def data(arguments: list[str]) -> None:
             raise UserError(usage)
 
 
-def run_module(name: str, arguments: list[str]) -> None:
+def run_module(name: str, arguments: list[str], function: str = "main") -> None:
     """Run a command with a module of its own, imported here: its packages may be missing."""
-    import_module(f"uniemo.cli.{name}").main(arguments)
+    getattr(import_module(f"uniemo.cli.{name}"), function)(arguments)
 
 
 EXTRAS = {"eval": "eval", "ablate": "study"}
 """Commands whose packages an extra installs."""
+PICTURES = ("read", "paint", "blend", "edit")
+"""Commands that use a trained model on photos and emotions."""
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": train,
     **{name: partial(run_module, name) for name in EXTRAS},
     "data": data,
     "configs": configs,
+    **{name: partial(run_module, "pictures", function=name) for name in PICTURES},
+    "export": partial(run_module, "exports"),
 }
 
 HELP = """usage: uniemo COMMAND [arguments]
@@ -119,6 +123,11 @@ HELP = """usage: uniemo COMMAND [arguments]
   ablate                         does each part help? (make ablate)
   data                           check a data set, or write the embedded one
   configs                        list or copy the configurations that come along
+
+  read                           what photos make people feel
+  paint, blend                   pictures that evoke an emotion, or several
+  edit                           a photo with another emotion
+  export                         a word or the model, for other tools
 
 Commands explain themselves: uniemo COMMAND --help
 """

@@ -108,6 +108,10 @@ class ModelConfig:
     """Whether the emotion's logits also hold what the names in the two attribute bases say of it
     (extension; the published head reads fe alone)."""
 
+    normalise: bool = True
+    """Whether mappers and projections normalise features, and words start among the token
+    embeddings of real ones (extension). The public code does neither: false is for its weights."""
+
     def __post_init__(self) -> None:
         """Raise a UserError if a number is out of range."""
         check_least(self, "model.model", n_queries=1, smoothing=0, support=0)
@@ -268,12 +272,12 @@ class ModelSettings:
         return (self.diffusion or DiffusionConfig()).images_at_once
 
     @classmethod
-    def of_trained(cls, saved: dict[str, Any], start_from: str) -> Self:
+    def of_trained(cls, saved: dict[str, Any], start_from: str | None) -> Self:
         """Return what a checkpoint's hyperparameters say, but for the rates: it is trained.
 
         Args:
             saved: The checkpoint's ``hyper_parameters``.
-            start_from: The checkpoint.
+            start_from: The checkpoint; None for one whose weights are loaded otherwise.
         """
         settings: dict[str, Any] = {"start_from": start_from}
         for each in fields(cls):

@@ -2,7 +2,14 @@
 
 from uniemo.diffusion.latents import LatentCache, latent_fingerprint
 from uniemo.diffusion.losses import NoiseDraw, draw_noise, in_chunks, noise_prediction_loss
-from uniemo.diffusion.sampler import SamplingConfig, image_generator, sample
+from uniemo.diffusion.sampler import (
+    SamplingConfig,
+    build_scheduler,
+    denoise,
+    image_generator,
+    initial_noise,
+    sample,
+)
 from uniemo.diffusion.stable_diffusion import StableDiffusion
 
 __all__ = [
@@ -10,9 +17,12 @@ __all__ = [
     "NoiseDraw",
     "SamplingConfig",
     "StableDiffusion",
+    "build_scheduler",
+    "denoise",
     "draw_noise",
     "image_generator",
     "in_chunks",
+    "initial_noise",
     "latent_fingerprint",
     "noise_prediction_loss",
     "sample",

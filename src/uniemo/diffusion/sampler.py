@@ -135,32 +135,73 @@ def _denoise(
     config: SamplingConfig,
 ) -> Tensor:
     """Denoise one batch [n, T, W] to images [n, 3, H, H]."""
-    n = len(generators)
-    # 1. A new scheduler per batch, because multistep schedulers have a state.
+    # A new scheduler per batch, because multistep schedulers have a state.
     scheduler = build_scheduler(head, config.scheduler)
     scheduler.set_timesteps(config.num_inference_steps, device=head.device)
+    latents = initial_noise(head, generators) * scheduler.init_noise_sigma
+    return head.decode(
+        denoise(
+            head, scheduler, latents, conditioning, unconditional, config.guidance_scale, generators
+        )
+    )
+
+
+def initial_noise(head: StableDiffusion, generators: Sequence[torch.Generator]) -> Tensor:
+    """Draw the noise of each image: [n, c, h, h] float32 on the head's device.
+
+    It is drawn on the CPU, so that it is the same on every device.
+    """
+    noise = [torch.randn(head.latent_shape, generator=generator) for generator in generators]
+    return torch.stack(noise).to(head.device)
+
+
+@torch.no_grad()
+def denoise(
+    head: StableDiffusion,
+    scheduler: Any,
+    latents: Tensor,
+    conditioning: Tensor,
+    unconditional: Tensor | None,
+    guidance_scale: float,
+    generators: list[torch.Generator],
+    first_step: int = 0,
+    on_step_end: Callable[[int, Tensor, Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Denoise the latents of one batch with classifier-free guidance.
+
+    Args:
+        head: Frozen Stable Diffusion.
+        scheduler: A diffusers scheduler with its timesteps set, used by no other batch.
+        latents: Noisy latents [n, c, h, h] at the timestep of the first step.
+        conditioning: Hidden states of the prompts [n, T, W].
+        unconditional: Hidden states to guide away from, [1, T, W] or [n, T, W]; None for no
+            guidance.
+        guidance_scale: Scale of the guidance; no effect without ``unconditional``.
+        generators: One per image, for schedulers that draw noise in every step.
+        first_step: Steps to leave out, for latents that are partly denoised.
+        on_step_end: Called with the step's number, its timestep and the latents, which it returns,
+            changed or not.
+
+    Returns:
+        Scaled latents [n, c, h, h] float32.
+    """
+    n = len(latents)
     accepts_generator = "generator" in inspect.signature(scheduler.step).parameters
     extra = {"generator": generators} if accepts_generator else {}
-
-    # 2. Initial noise, drawn on the CPU in float32, so that it is the same on every device.
-    noise = [torch.randn(head.latent_shape, generator=generator) for generator in generators]
-    latents = torch.stack(noise).to(head.device) * scheduler.init_noise_sigma  # [n, c, h, h]
-
-    # 3. Denoising; with guidance, one batch holds the unconditional and the conditional half.
-    if unconditional is not None:
+    if unconditional is not None:  # one batch holds the unconditional and the conditional half
         conditioning = torch.cat([unconditional.expand(n, -1, -1), conditioning.to(unconditional)])
-    for timestep in scheduler.timesteps:
+    for step, timestep in enumerate(scheduler.timesteps[first_step * scheduler.order :]):
         scaled = scheduler.scale_model_input(latents, timestep)
         if unconditional is None:
             prediction = head.predict(scaled, timestep, conditioning)
         else:
             without, given = head.predict(torch.cat([scaled] * 2), timestep, conditioning).chunk(2)
-            prediction = without + config.guidance_scale * (given - without)
+            prediction = without + guidance_scale * (given - without)
         with torch.autocast(head.device.type, enabled=False):  # corrections need float32
             latents = scheduler.step(prediction, timestep, latents, **extra).prev_sample
-
-    # 4. Decoding to pixels.
-    return head.decode(latents)
+        if on_step_end is not None:
+            latents = on_step_end(step, timestep, latents)
+    return latents
 
 
 def build_scheduler(head: StableDiffusion, name: str) -> Any:

@@ -50,6 +50,7 @@ class Fusion(nn.Module):
         embedding_width: E.
         coefficients: How alpha is found.
         evidence: Whether the bases also help to read the emotion (extension).
+        normalise: Whether the mappers normalise features (extension).
     """
 
     word_mean: Tensor  # [W]
@@ -64,14 +65,15 @@ class Fusion(nn.Module):
         embedding_width: int,
         coefficients: Coefficients = "retrieved",
         evidence: bool = False,
+        normalise: bool = True,
     ) -> None:
         super().__init__()
         self.coefficients = coefficients
         self.embedding_width = embedding_width
         self.evidence = AttributeEvidence() if evidence else None
-        self.emotion_mapper = Mapper(feature_width, word_width)
-        self.scene_mapper = Mapper(feature_width, word_width)
-        self.object_mapper = Mapper(feature_width, word_width)
+        self.emotion_mapper = Mapper(feature_width, word_width, normalise)
+        self.scene_mapper = Mapper(feature_width, word_width, normalise)
+        self.object_mapper = Mapper(feature_width, word_width, normalise)
         self.register_buffer("word_mean", torch.zeros(word_width))
         self.register_buffer("word_std", torch.tensor(0.02))
         self.register_buffer("scene_words", torch.zeros(0, word_width), persistent=False)

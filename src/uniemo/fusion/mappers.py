@@ -17,10 +17,12 @@ class Mapper(nn.Module):
     Args:
         feature_width: D.
         word_width: W.
+        normalise: Whether features are normalised (extension).
     """
 
-    def __init__(self, feature_width: int, word_width: int) -> None:
+    def __init__(self, feature_width: int, word_width: int, normalise: bool = True) -> None:
         super().__init__()
+        self.normalise = normalise
         self.hidden = nn.Linear(feature_width, feature_width)
         self.output = nn.Linear(feature_width, word_width)
         nn.init.kaiming_normal_(self.hidden.weight, nonlinearity="relu")
@@ -30,5 +32,6 @@ class Mapper(nn.Module):
 
     def forward(self, feature: Tensor) -> Tensor:
         """Return the word of a feature [B, D]: [B, W], of unit deviation at the start."""
-        feature = F.layer_norm(feature, feature.shape[-1:])
+        if self.normalise:
+            feature = F.layer_norm(feature, feature.shape[-1:])
         return self.output(F.relu(self.hidden(feature)))

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from uniemo.config.model import ModelSettings
 from uniemo.diffusion import StableDiffusion
 from uniemo.fusion import Fusion
@@ -59,11 +61,19 @@ def assemble(
         structure.dropout,
         structure.query_start,
         structure.feature_depth,
+        structure.normalise,
     )
     fusion = Fusion(
-        feature_width, word_width, embedding_width, structure.coefficients, structure.evidence
+        feature_width,
+        word_width,
+        embedding_width,
+        structure.coefficients,
+        structure.evidence,
+        structure.normalise,
     )
-    if head is not None and head.device.type != "meta":
+    if not structure.normalise:
+        fusion.start_among(torch.zeros(word_width), torch.ones(()))
+    elif head is not None and head.device.type != "meta":
         fusion.start_among(*head.prompts.word_statistics())
     space = settings.space.build(feature_width)
     prompt = {} if settings.diffusion is None else {"prompt": settings.diffusion.prompt}

@@ -79,7 +79,7 @@ class Painter(nn.Module):
             draws: Of this many draws the one with the highest p(emotion | features) is fused
                 (extension; published: 1).
         """
-        generators = self._generators(emotion, index)
+        generators = self.generators(emotion, index)
         drawn = [self.space.sample(emotion, generators) for _ in range(draws)]
         device = self.diffusion.device
         stacked = Features(*(torch.stack(f).to(device) for f in zip(*drawn, strict=True)))
@@ -137,9 +137,16 @@ class Painter(nn.Module):
         sampling = replace(sampling or self.sampling, **how)  # type: ignore[arg-type]
         condition = self.draw_conditions(emotion, index, sampling.draws)
         # A second stream: the first drew the features, however many numbers that took.
-        generators = self._generators(emotion, index, stream=1)
+        generators = self.generators(emotion, index, stream=1)
         return self.paint(condition, generators, sampling), condition
 
-    def _generators(self, emotion: Tensor, index: Tensor, stream: int = 0) -> list[torch.Generator]:
+    def generators(self, emotion: Tensor, index: Tensor, stream: int = 0) -> list[torch.Generator]:
+        """Return the random generators of images [B] of emotions [B].
+
+        Args:
+            emotion: [B] long.
+            index: [B] long, number of each image within its emotion.
+            stream: 0 for drawing features, 1 for the noise that is denoised.
+        """
         pairs = zip(emotion.tolist(), index.tolist(), strict=True)
         return [image_generator(2 * self.seed + stream, e, k) for e, k in pairs]

@@ -6,6 +6,7 @@ Legend: K names, E width of CLIP's joint embedding space.
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import open_clip
 import torch
@@ -35,6 +36,8 @@ class ClipBackbone:
     """Mean of red, green and blue that images in [0, 1] are normalised with: CLIP's own."""
     std: tuple[float, ...]
     """Their standard deviation."""
+    config: dict[str, Any]
+    """open_clip's configuration of the model (``model_cfg``)."""
 
     @torch.no_grad()
     def encode_names(self, names: Sequence[str], template: str = "a photo of {}") -> Tensor:
@@ -117,9 +120,9 @@ def load_clip(
     height, width = clip.visual.image_size
     if height != width:
         raise UserError(f"CLIP {model!r} reads {height} x {width} images; choose a square one")
-    return ClipBackbone(
-        clip, tokenizer, height, tuple(preprocess["mean"]), tuple(preprocess["std"])
-    )
+    mean, std = tuple(preprocess["mean"]), tuple(preprocess["std"])
+    config = open_clip.get_model_config(model)
+    return ClipBackbone(clip, tokenizer, height, mean, std, config)
 
 
 def _check_names(model: str, pretrained: str | None, load_weights: bool) -> None:

@@ -57,20 +57,23 @@ class AttributeProjection(nn.Module):
     Args:
         feature_width: D.
         embedding_width: E.
+        normalise: Whether there is a layer norm.
     """
 
-    def __init__(self, feature_width: int, embedding_width: int) -> None:
+    def __init__(self, feature_width: int, embedding_width: int, normalise: bool = True) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(feature_width)
+        self.norm = nn.LayerNorm(feature_width) if normalise else nn.Identity()
         self.linear = nn.Linear(feature_width, embedding_width, bias=False)
 
     @classmethod
-    def from_clip(cls, visual: VisionTransformer) -> Self:
+    def from_clip(cls, visual: VisionTransformer, normalise: bool = True) -> Self:
         """Return a projection that starts as a copy of the tower's ``ln_post`` and ``proj``."""
-        projection = cls(*visual.proj.shape).to(visual.proj.device)
+        feature_width, embedding_width = visual.proj.shape
+        projection = cls(feature_width, embedding_width, normalise).to(visual.proj.device)
         with torch.no_grad():
-            projection.norm.weight.copy_(visual.ln_post.weight)
-            projection.norm.bias.copy_(visual.ln_post.bias)
+            if isinstance(projection.norm, nn.LayerNorm):
+                projection.norm.weight.copy_(visual.ln_post.weight)
+                projection.norm.bias.copy_(visual.ln_post.bias)
             projection.linear.weight.copy_(visual.proj.T)
         return projection
 

@@ -39,6 +39,7 @@ class Understanding(nn.Module):
         dropout: Dropout of the emotion head.
         start: What the queries start as.
         feature_depth: Where fs and fo are read.
+        normalise: Whether the projections normalise features (extension).
     """
 
     def __init__(
@@ -50,12 +51,13 @@ class Understanding(nn.Module):
         dropout: float = 0.5,
         start: QueryStart = "class_token",
         feature_depth: FeatureDepth = "last",
+        normalise: bool = True,
     ) -> None:
         super().__init__()
         self._backbone = [backbone]  # in a list, so that the text tower is not registered
         visual = backbone.model.visual
-        self.scene_projection = AttributeProjection.from_clip(visual)
-        self.object_projection = AttributeProjection.from_clip(visual)
+        self.scene_projection = AttributeProjection.from_clip(visual, normalise)
+        self.object_projection = AttributeProjection.from_clip(visual, normalise)
         self.chain = UnderstandingChain(visual, n_queries, queries, start, feature_depth)
         self.emotion_head = EmotionHead(self.chain.width, word_width, dropout=dropout)
         self.scene_scale, self.object_scale = LogitScale(), LogitScale()

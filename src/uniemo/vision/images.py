@@ -92,9 +92,22 @@ def read_image(path: Path, size: int) -> Tensor:
             image = opened.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
         raise UserError(f"image {path} cannot be read ({error}); remove it") from None
+    return square(image, size)
+
+
+def square(image: Image.Image, size: int) -> Tensor:
+    """Return an image's centre square, resized with antialiasing as real images are.
+
+    Args:
+        image: In RGB.
+        size: H.
+
+    Returns:
+        [3, H, H] in [0, 1].
+    """
     image = F.resize(image, [size], InterpolationMode.BICUBIC, antialias=True)
-    square = F.center_crop(image, [size, size])
-    return F.to_dtype(F.pil_to_tensor(square), torch.float32, scale=True)
+    centre = F.center_crop(image, [size, size])
+    return F.to_dtype(F.pil_to_tensor(centre), torch.float32, scale=True)
 
 
 def evenly_spaced(items: Sequence[T], n: int) -> list[T]:
