@@ -199,7 +199,7 @@ def names_baseline_accuracy(
     """
     test, training = cache.load([clip], "test")[0], data.annotations("train")
     fusion = module.fusion
-    score = 0.0
+    bases = []
     for own, positives in (
         (fusion.scene_base, name_positives(training.scene, len(fusion.scene_names))),
         (fusion.object_base, training.objects),
@@ -208,12 +208,14 @@ def names_baseline_accuracy(
         if len(text):
             base = AttributeBase(*text.shape)
             base.fill(text, training.emotion, positives)
-            lift = base.probability[base.retrieve(test.features)] / base.prior.clamp(min=1e-12)
-            score = score + lift.log()  # [N, C]
-            prior = base.prior.log()  # [C]
-    if not isinstance(score, Tensor):
+            bases.append(base)
+    if not bases:
         return None
-    return ((score + prior).argmax(dim=1) == test.emotion).double().mean().item()
+    score = bases[0].prior.log()  # [C]
+    for base in bases:
+        lift = base.probability[base.retrieve(test.features)] / base.prior.clamp(min=1e-12)
+        score = score + lift.log()  # [N, C]
+    return (score.argmax(dim=1) == test.emotion).double().mean().item()
 
 
 def _examples(
