@@ -263,10 +263,10 @@ def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(tiny_file
 
 
 def test_two_processes_train_as_one_does_and_go_through_all_phases(tiny_files, whole, tmp_path):
-    older = tmp_path / "emoset/generate/older.png"
+    older = tmp_path / "emoset/generate/painted/older.png"
     older.parent.mkdir(parents=True)
     older.touch()
-    (older.parent / "request.json").write_text("{}")
+    (older.parent.parent / "request.json").write_text("{}")
     run(
         tiny_files,
         tmp_path,

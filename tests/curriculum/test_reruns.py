@@ -8,35 +8,82 @@ import torch
 
 from tests.conftest import settings
 from uniemo.config.experiment import CONFIG, Experiment
-from uniemo.curriculum import phases
 from uniemo.curriculum.fitting import Run, fit
-from uniemo.curriculum.phases import run_phase
-from uniemo.curriculum.resuming import DONE, changed_setting
+from uniemo.curriculum.image_writer import prepare_folder
+from uniemo.curriculum.phases import PHASES, run_phase
+from uniemo.curriculum.resuming import (
+    DONE,
+    ORDER,
+    changed_setting,
+    checkpoint_to_resume,
+    mark_begun,
+)
+from uniemo.errors import UserError
 from uniemo.model.saving import LAST
 
 EXPERIMENT = str(Path(__file__).parents[2] / "experiments/emoset.yaml")
 
 
 @pytest.mark.parametrize("again", ["joint", "generate"])
-def test_a_phase_run_again_makes_later_ones_start_anew(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, again: str
-) -> None:
-    for phase in phases.PHASES:
-        (tmp_path / phase).mkdir()
+def test_a_phase_that_begins_again_makes_later_ones_start_anew(tmp_path: Path, again: str) -> None:
+    experiment = Experiment.read(EXPERIMENT).changed({"runs": tmp_path, "experiment": "x"})
+    for phase in ORDER:
+        (tmp_path / "x" / phase).mkdir(parents=True)
+        experiment.changed({"phase": phase}).save(tmp_path / "x" / phase / CONFIG)
         for name in (LAST, DONE):
-            (tmp_path / phase / name).touch()
-    resumed: list[bool] = []
+            (tmp_path / "x" / phase / name).touch()
+    assert tuple(PHASES) == ORDER
+    # What has ended is not resumed, what is interrupted is.
+    finetune = experiment.changed({"phase": "finetune"})
+    assert checkpoint_to_resume(finetune) is None
+    (tmp_path / "x/finetune" / DONE).unlink()
+    assert checkpoint_to_resume(finetune) == tmp_path / "x/finetune" / LAST
+    mark_begun(experiment.changed({"phase": again}))
+    assert checkpoint_to_resume(finetune) is None
+    assert not (tmp_path / "x" / again / DONE).exists()
+    assert (tmp_path / "x/joint" / DONE).exists() == (again != "joint")
 
-    def run(experiment: Experiment) -> None:
-        resumed.append((experiment.phase_folder / LAST).exists())
 
-    monkeypatch.setattr(phases, "PHASES", dict.fromkeys(phases.PHASES, run))
-    experiment = Experiment.read(EXPERIMENT).changed({"runs": tmp_path.parent})
-    experiment = experiment.changed({"experiment": tmp_path.name})
-    run_phase(again, experiment)
-    assert not (tmp_path / "finetune" / DONE).exists()
-    run_phase("finetune", experiment)
-    assert not any(resumed)
+@pytest.mark.parametrize(
+    ("slip", "said"),
+    [
+        (["--data.init_args.root", "nowhere"], "nowhere"),
+        (["--data.init_args.batch_size", "100000"], "batch_size"),
+        (["--model.clip.model", "local-dir:nowhere"], "nowhere"),
+    ],
+)
+def test_a_slip_in_a_flag_costs_nothing_of_an_earlier_run(
+    tiny_files: dict[str, Path], tmp_path: Path, slip: list[str], said: str
+) -> None:
+    for phase, names in (("joint", ("best.ckpt", LAST)), ("finetune", (LAST, DONE))):
+        (tmp_path / "emoset" / phase).mkdir(parents=True)
+        for name in names:
+            (tmp_path / "emoset" / phase / name).write_text(f"{phase} {name}")
+    before = {p: p.read_text() for p in tmp_path.rglob("*") if p.is_file()}
+    given = settings(tiny_files, **{"runs": tmp_path, "trainer.max_epochs": 1})
+    with pytest.raises(Exception, match=said):
+        run_phase("joint", Experiment.read(EXPERIMENT, [*given, *slip]))
+    assert {path: path.read_text() for path in before} == before
+
+
+def test_generation_deletes_nothing_that_it_has_not_written(tmp_path: Path) -> None:
+    folder = tmp_path / "generate"
+    (folder / "painted").mkdir(parents=True)
+    thesis = folder / "thesis.txt"
+    thesis.write_text("years of work")
+    with pytest.raises(UserError, match=r"thesis\.txt"):
+        prepare_folder(folder, {"seed": 0})
+    assert thesis.is_file()
+    thesis.rename(tmp_path / "thesis.txt")
+    prepare_folder(folder, {"seed": 0})
+    assert [path.name for path in folder.iterdir()] == ["request.json"]
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/tmp/elsewhere", "a/../../b", ""])
+@pytest.mark.parametrize("key", ["experiment", "phase"])
+def test_names_that_leave_the_folder_of_the_runs_are_refused(key: str, name: str) -> None:
+    with pytest.raises(UserError, match=f"{key} is"):
+        Experiment.read(EXPERIMENT).changed({key: name})
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def full_report(side: int = 64) -> EvaluationReport:
         "protocol": "published",
         "understanding": {
             "accuracy": 0.71, "accuracy_polarity": 0.88, "f1_macro": 0.7, "ece": 0.04,
-            "confusion": confusion, "ceiling": 0.83, "bayes_rule": 0.84, "feature_alone": 0.7,
+            "confusion": confusion, "ceiling": 0.83, "bayes_rule": 0.84,
             "linear_probe": 0.6, "names_baseline": 0.75,
             "intervals": {"accuracy": [0.69, 0.73]},
         },

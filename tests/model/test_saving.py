@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from uniemo.model.callbacks import best_checkpoint
-from uniemo.model.saving import BestCheckpoint
+from uniemo.model.saving import AtomicCheckpointIO, BestCheckpoint
 
 
 class Scripted(lightning.LightningModule):
@@ -84,8 +84,52 @@ def test_trained_weights_that_a_fit_starts_from_stay_unless_an_epoch_beats_them(
         enable_model_summary=False,
     )
     loader = DataLoader([0.0])
-    trainer.fit(Scripted(accuracy, 2, None), loader, loader)
+    module = Scripted(accuracy, 2, None)
+    trainer.validate(module, loader, verbose=False)  # as a fit of trained weights begins
+    trainer.fit(module, loader, loader)
+    assert best.trained == pytest.approx(max(accuracy))
     weight = torch.load(best.best_model_path, weights_only=True)["state_dict"]["weight"]
     assert weight == kept  # it counts epochs
     assert best.start_stays == (kept == 0)
     assert [path.name for path in tmp_path.iterdir()] == ["best.ckpt"]
+
+
+def test_an_older_checkpoint_lies_aside_until_the_fit_has_ended(tmp_path):
+    older = tmp_path / "best.ckpt"
+    older.write_text("older")
+    seen = []
+
+    class Look(lightning.Callback):
+        def on_train_epoch_start(self, trainer, module):
+            seen.append({path.name for path in tmp_path.iterdir()})
+            if trainer.current_epoch:
+                return
+            assert (tmp_path / "best.ckpt.previous").read_text() == "older"
+
+    trainer = lightning.Trainer(
+        max_epochs=2,
+        callbacks=[BestCheckpoint(tmp_path), Look()],
+        logger=False,
+        accelerator="cpu",
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    loader = DataLoader([0.0])
+    trainer.fit(Scripted([0.5, 0.4], 2, None), loader, loader)
+    assert seen == [{"best.ckpt.previous"}, {"best.ckpt", "best.ckpt.previous"}]
+    assert [path.name for path in tmp_path.iterdir()] == ["best.ckpt"]
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    path, io = tmp_path / "last.ckpt", AtomicCheckpointIO()
+    io.save_checkpoint({"step": 1}, path)
+
+    def half(content, file):
+        file.write(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(OSError, match="No space"):
+        io.save_checkpoint({"step": 2}, path)
+    assert torch.load(path, weights_only=True) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]

@@ -78,6 +78,9 @@ class Experiment:
         self.name: str = groups.experiment
         self.phase: str = groups.phase
         self.seed: int = groups.seed_everything
+        for key, value in (("experiment", self.name), ("phase", self.phase)):
+            if not value or Path(value).is_absolute() or ".." in Path(value).parts:
+                raise UserError(f"{key} is {value!r}; give a name within the folder of the runs")
         self.folder = Path(groups.runs, self.name)  # of all phases' runs
         self.phase_folder = self.folder / self.phase
         self.model: ModelSettings = groups.model

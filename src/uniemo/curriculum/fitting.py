@@ -7,19 +7,20 @@ import lightning
 from lightning import Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins import CheckpointIO
 
 from uniemo.config.experiment import CONFIG, Experiment
 from uniemo.curriculum.curves import curve_logger
 from uniemo.curriculum.reporting import (
     SAMPLES,
-    ConfigFile,
     FitReport,
+    PhaseStart,
     progress_arguments,
     save_sample_grid,
 )
 from uniemo.errors import UserError
 from uniemo.model import UniEmo, build_model
-from uniemo.model.saving import BEST, BestCheckpoint, LastCheckpoint
+from uniemo.model.saving import BEST, AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
 
 HALF_PRECISION = ("bf16-true", "16-true", "transformer-engine", "transformer-engine-float16")
 """Lightning's names of what would convert every buffer of the model."""
@@ -50,7 +51,16 @@ def build_run(experiment: Experiment, **trainer: Any) -> Run:
     model = build_model(experiment.model)
     data = experiment.data_module(model.clip_view, model.image_size)
     progress = progress_arguments(arguments["enable_progress_bar"])
-    own = {"precision": experiment.precision, "enable_model_summary": False, **progress}
+    plugins = arguments["plugins"] or []
+    plugins = plugins if isinstance(plugins, list) else [plugins]
+    if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+        plugins = [*plugins, AtomicCheckpointIO()]
+    own = {
+        "precision": experiment.precision,
+        "enable_model_summary": False,
+        "plugins": plugins,
+        **progress,
+    }
     callbacks = (arguments["callbacks"] or [], trainer.pop("callbacks", []), own.pop("callbacks"))
     arguments |= own | trainer | {"callbacks": [each for some in callbacks for each in some]}
     return Run(Trainer(**arguments), model, data)
@@ -80,7 +90,7 @@ def fit(experiment: Experiment, resume: Path | str | None = None) -> Run:
                 best,
                 LastCheckpoint(folder),
                 LearningRateMonitor("step"),
-                ConfigFile(experiment, folder / CONFIG),
+                PhaseStart(experiment, folder / CONFIG),
                 FitReport(),
             ],
             "default_root_dir": str(folder),

@@ -21,7 +21,7 @@ from uniemo.curriculum.image_writer import (
 from uniemo.curriculum.pool import encode_pool, pool_of_folder, write_pool
 from uniemo.curriculum.reporting import print_paths
 from uniemo.curriculum.requests import Requests
-from uniemo.curriculum.resuming import mark_done, phase_result
+from uniemo.curriculum.resuming import mark_begun, mark_done, phase_result
 from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.errors import UserError
 from uniemo.filtering import Reason, Selection, select
@@ -57,6 +57,10 @@ def run(experiment: Experiment, checkpoint: Path | None = None) -> None:
         enable_progress_bar=False,  # the writer counts the images
         logger=experiment.trainer["logger"] or False,
     )
+    if run.trainer.is_global_zero:  # before hours of generation
+        run.data.prepare_data()
+        run.data.setup("fit")
+        mark_begun(experiment)
     # 1. Images.
     if config.images is None:
         table = generate_images(run, experiment, checkpoint)
@@ -66,8 +70,6 @@ def run(experiment: Experiment, checkpoint: Path | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     if run.trainer.is_global_zero:
         # 2. Filter.
-        run.data.prepare_data()
-        run.data.setup("fit")
         device = run.trainer.strategy.root_device
         encoded = encode_pool(
             run.model, run.data, table, folder, config.verifier, experiment.cache, device

@@ -25,11 +25,19 @@ from uniemo.batch import Request
 from uniemo.config.curriculum import GenerateConfig, PoolConfig
 from uniemo.config.experiment import relevant_settings
 from uniemo.curriculum.requests import build_requests, finished
+from uniemo.curriculum.resuming import DONE
 from uniemo.emotions import EMOTIONS
+from uniemo.errors import UserError
 from uniemo.fusion import Condition
 from uniemo.model import UniEmo
 from uniemo.utils.files import read_json, write_bytes, write_json, write_table
 from uniemo.utils.sources import weights_digest
+
+WRITTEN = {
+    *("annotation", "image", "info.json", "train.json"),  # the pool
+    *("kept.png", "refused.png", "manifest.parquet", "painted", "request.json", DONE),
+}
+"""Names of all that the phase writes into its folder."""
 
 
 def plan_requests(model: UniEmo, config: GenerateConfig) -> list[Request]:
@@ -59,12 +67,22 @@ def request_settings(
 
 
 def prepare_folder(folder: Path, request: dict[str, Any]) -> None:
-    """Empty the phase's folder if its images were made for another request; note this one."""
+    """Empty the phase's folder if its images were made for another request; note this one.
+
+    Raises:
+        UserError: If it would have to delete what the phase has not written.
+    """
     note = folder / "request.json"
     earlier = read_json(note) if note.is_file() else None
     if earlier != request:
         if earlier is not None:
             print(f"The images in {folder} have other settings; starting anew", flush=True)
+        foreign = sorted({path.name for path in folder.glob("*")} - WRITTEN)
+        if foreign:
+            raise UserError(
+                f"{folder} holds {foreign[0]}, which phase generate has not written and would "
+                "delete; move it away"
+            )
         if folder.is_dir():
             rmtree(folder)
         write_json(note, request)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from uniemo.config.experiment import Experiment
 from uniemo.curriculum import finetune, generate, joint
-from uniemo.curriculum.resuming import DONE, forget
+from uniemo.curriculum.resuming import DONE
 
 PHASES: dict[str, Callable[[Experiment], None]] = {
     "joint": joint.run,
@@ -18,15 +18,10 @@ def run_phase(phase: str, experiment: Experiment) -> None:
     """Run one phase to its end; later ones, which start from what it leaves, start anew.
 
     Raises:
-        UserError: If the phase before it has not been run, or a setting is wrong.
+        UserError: If the phase before it has not been run, or a setting is wrong; what earlier runs
+            have left is then as it was.
     """
-    own = experiment.changed({"phase": phase})
-    if (own.phase_folder / DONE).is_file():
-        forget(own.phase_folder)
-    names = list(PHASES)
-    for later in names[names.index(phase) + 1 :]:
-        forget(own.folder / later)
-    PHASES[phase](own)
+    PHASES[phase](experiment.changed({"phase": phase}))
 
 
 def run_all(experiment: Experiment) -> None:

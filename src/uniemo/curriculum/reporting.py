@@ -15,6 +15,7 @@ from rich.table import Table
 from torchvision.utils import make_grid, save_image
 
 from uniemo.config.experiment import Experiment
+from uniemo.curriculum.resuming import mark_begun
 from uniemo.emotions import N_EMOTIONS
 from uniemo.model import UniEmo
 from uniemo.model.optimizer import trained_parameters
@@ -30,15 +31,16 @@ PARTS = {
 """Names of the parameter groups in the table."""
 
 
-class ConfigFile(Callback):
-    """Write the settings of a run into its folder once model and data are known to fit."""
+class PhaseStart(Callback):
+    """Begin a phase in its folder, and write its settings, once model and data are known to fit."""
 
     def __init__(self, experiment: Experiment, path: Path) -> None:
         self.experiment, self.path = experiment, path
 
-    def on_fit_start(self, trainer: Trainer, module: Any) -> None:
-        """Write the file."""
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        """Note that the phase has begun; write the file."""
         if trainer.is_global_zero:
+            mark_begun(self.experiment)
             self.experiment.save(self.path)
 
 

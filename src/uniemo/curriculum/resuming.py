@@ -11,6 +11,7 @@ from uniemo.errors import UserError
 from uniemo.model.saving import LAST
 
 DONE = "done"  # in a phase's folder once it has ended
+ORDER = ("joint", "generate", "finetune")  # each phase starts from what the ones before have left
 TRAINER = (
     "max_epochs",
     "max_steps",
@@ -27,10 +28,17 @@ def mark_done(folder: Path) -> None:
         (folder / DONE).touch()
 
 
-def forget(folder: Path) -> None:
-    """Let a phase start anew: it is not done, and there is nothing to resume."""
-    for name in (DONE, LAST):
-        (folder / name).unlink(missing_ok=True)
+def mark_begun(experiment: Experiment) -> None:
+    """Note that a phase has not ended yet, and that later ones start anew.
+
+    Call it once all that the phase needs is known to be there: a slip in a setting must not cost
+    what an earlier run has left.
+    """
+    (experiment.phase_folder / DONE).unlink(missing_ok=True)
+    if experiment.phase in ORDER:  # a study has phases of other names
+        for later in ORDER[ORDER.index(experiment.phase) + 1 :]:
+            for name in (DONE, LAST):
+                (experiment.folder / later / name).unlink(missing_ok=True)
 
 
 def phase_result(folder: Path, phase: str, name: str) -> Path:
@@ -48,19 +56,15 @@ def phase_result(folder: Path, phase: str, name: str) -> Path:
 
 
 def checkpoint_to_resume(experiment: Experiment) -> Path | None:
-    """Return the last state of an interrupted training of the same settings, if there is one.
-
-    One of other settings is removed, and the training starts anew.
-    """
+    """Return the last state of an interrupted training of the same settings, if there is one."""
     last = experiment.phase_folder / LAST
-    if not last.is_file():
+    if not last.is_file() or (experiment.phase_folder / DONE).is_file():
         return None
     changed = changed_setting(experiment.phase_folder, experiment)
     if changed is None:
         print(f"Resuming from {last}", flush=True)
         return last
     print(f"{last} was trained with another {changed}; starting anew", flush=True)
-    last.unlink()
     return None
 
 

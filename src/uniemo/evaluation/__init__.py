@@ -5,13 +5,13 @@ are stable; what could not be measured is null or absent, shares lie in [0, 1]:
 
 - ``experiment``, ``checkpoint`` (or the folder of images), ``seed``, ``protocol``.
 - ``understanding``, of the test split: ``accuracy``, ``accuracy_polarity``, ``f1_macro``, ``ece``,
-  ``confusion`` (counts, rows are the true emotions), ``feature_alone`` (accuracy of the published
-  head, where evidence is used), ``ceiling`` and ``bayes_rule`` (where the data have it: the best
-  accuracy possible, expected and on these very images), ``linear_probe`` (accuracy on frozen CLIP
-  features), ``names_baseline`` (of frozen CLIP's names and count tables, where there are names).
+  ``confusion`` (counts, rows are the true emotions), ``ceiling`` and ``bayes_rule`` (where the
+  data have it: the best accuracy possible, expected and on these very images), ``linear_probe``
+  (accuracy on frozen CLIP features), ``names_baseline`` (of frozen CLIP's names and count tables,
+  where there are names).
 - ``generation``: ``checkpoint`` (of the joint phase where the evaluated one has no diffusion head),
-  ``n_images``, ``fid``, ``fid_features``, ``fid_reference``, ``fid_reconstructed`` (of all test
-  images by the VAE), ``kid``,
+  ``n_images``, ``fid``, ``fid_features``, ``fid_reference``, ``fid_reconstructed`` (of as many
+  reconstructed test images, to the other ones), ``kid``,
   ``diversity``, ``diversity_metric``, ``density``, ``coverage``, ``emo_a_8``, ``emo_a_2``,
   ``judge``, ``judge_accuracy_real``, ``judge_accuracy_reconstructed``, ``sem_c``,
   ``sem_c_classifiers``, ``sem_d``, ``sem_d_features``, ``near_copies`` (share of images nearer

@@ -21,7 +21,6 @@ class Row(NamedTuple):
 GROUPS: dict[str, tuple[Row, ...]] = {
     "Understanding": (
         Row("accuracy", "Accuracy, 8 emotions", True),
-        Row("feature_alone", "  by fe alone, as published", True),
         Row("ceiling", "  best possible, expected", True),
         Row("bayes_rule", "  Bayes' rule, these images", True),
         Row("linear_probe", "  linear probe on CLIP", True),

@@ -98,7 +98,7 @@ def evaluate_understanding(
     pointing = {"scene": PointingGame().to(device), "object": PointingGame().to(device)}
     polarity = torch.tensor(POLARITY, device=device)
     composed = read_composed_annotations(data, "test")
-    targets, predictions, by_feature_alone = [], [], []
+    targets, predictions = [], []
     retrieved: dict[str, list[Tensor]] = {"scene": [], "object": []}
     examples: list[AttentionExample] = []
     loader = data.test_dataloader()
@@ -116,8 +116,6 @@ def evaluate_understanding(
         polarity_accuracy.update(polarity[predicted], polarity[emotion])
         targets.append(emotion.cpu())
         predictions.append(predicted.cpu())
-        alone = module.understanding.emotion_head(features.emotion)  # [B, C]
-        by_feature_alone.append(alone.argmax(dim=1).cpu())
         scene = module.fusion.scene_base.retrieve(output.scene).cpu()  # [B]
         object_ = module.fusion.object_base.retrieve(output.object).cpu()  # [B]
         retrieved["scene"].append((scene == batch["scene"])[batch["scene"] >= 0])
@@ -144,9 +142,6 @@ def evaluate_understanding(
         name: values[name].item() for name in ("accuracy", "accuracy_polarity", "f1_macro", "ece")
     }
     understanding["confusion"] = values["confusion"].tolist()
-    if module.fusion.evidence is not None:
-        alone_hit = torch.cat(by_feature_alone) == target
-        understanding["feature_alone"] = alone_hit.double().mean().item()
     if composed is not None:
         understanding["ceiling"] = composed.posterior.amax(dim=1).double().mean().item()
         bayes_hit = composed.posterior.argmax(dim=1) == target

@@ -79,9 +79,7 @@ class EmotionSpacePass(Callback):
         fit_emotion_space(module, trainer)
         if best and trainer.is_global_zero:
             checkpoint["state_dict"] = module.state_dict()
-            part = Path(best).with_suffix(".part")
-            torch.save(checkpoint, part)
-            part.replace(best)
+            trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, best)
         trainer.strategy.barrier("emotion space")
 
 

@@ -1,5 +1,6 @@
 """Which checkpoints a fit keeps, and where."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,36 @@ from typing import Any
 import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.trainer.states import TrainerFn
+
+from uniemo.utils.files import atomic_path
 
 BEST = "best.ckpt"
 LAST = "last.ckpt"
 
 
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write checkpoints beside their target and rename them once they are on the disk.
+
+    Lightning's own writes to the system's temporary folder, and copies where that is another file
+    system: an interruption or a full disk would leave a part of a checkpoint in place of a whole.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Save; after an interruption the path holds the old content or the new."""
+        with atomic_path(Path(path)) as part, part.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+
+
 class PhaseCheckpoint(ModelCheckpoint):
-    """Keep one checkpoint under a name of its own, and none of an older run.
+    """Keep one checkpoint under a name of its own.
+
+    An older run's is moved aside, to ``<name>.previous``, until a fit has ended.
 
     Args:
         folder: Where it goes.
@@ -23,13 +47,19 @@ class PhaseCheckpoint(ModelCheckpoint):
 
     def __init__(self, folder: Path, name: str, **settings: Any) -> None:
         super().__init__(folder, filename=Path(name).stem, enable_version_counter=False, **settings)
-        self.path = folder / name
+        self.path, self.previous = folder / name, folder / f"{name}.previous"
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        """Remove an older run's, unless this fit goes on from a checkpoint."""
+        """Move an older run's aside, unless this fit goes on from a checkpoint."""
         super().on_train_start(trainer, module)
-        if trainer.ckpt_path is None and trainer.is_global_zero:
-            self.path.unlink(missing_ok=True)
+        if trainer.ckpt_path is None and trainer.is_global_zero and self.path.is_file():
+            self.path.replace(self.previous)
+
+    def on_train_end(self, trainer: Trainer, module: Any) -> None:
+        """Remove what was moved aside."""
+        super().on_train_end(trainer, module)
+        if trainer.is_global_zero:
+            self.previous.unlink(missing_ok=True)
 
 
 class BestCheckpoint(PhaseCheckpoint):
@@ -79,7 +109,8 @@ class BestCheckpoint(PhaseCheckpoint):
         """Consider the epoch, unless it is one of a warm-up that joint epochs follow."""
         warm_up, end = module.stage_ends
         joint_follows = module.head is not None and warm_up < end
-        if trainer.sanity_checking or (module.stage != "joint" and joint_follows):
+        fitting = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
+        if not fitting or (module.stage != "joint" and joint_follows):
             return
         accuracy = float(trainer.callback_metrics["val/accuracy"])
         self.trained = accuracy if self.trained is None else max(self.trained, accuracy)
