@@ -72,6 +72,8 @@ def prepare_folder(folder: Path, request: dict[str, Any]) -> None:
     Raises:
         UserError: If it would have to delete what the phase has not written.
     """
+    for part in folder.rglob("*.part"):  # what an interrupted run was writing
+        part.unlink()
     note = folder / "request.json"
     earlier = read_json(note) if note.is_file() else None
     if earlier != request:
@@ -86,8 +88,6 @@ def prepare_folder(folder: Path, request: dict[str, Any]) -> None:
         if folder.is_dir():
             rmtree(folder)
         write_json(note, request)
-    for part in folder.rglob("*.part"):  # what an interrupted run was writing
-        part.unlink()
 
 
 class ImageWriter(BasePredictionWriter):
