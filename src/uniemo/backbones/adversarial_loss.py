@@ -53,7 +53,9 @@ def adversarial_losses(
 
 
 def adaptive_weight(loss: Tensor, adversarial: Tensor, last: Tensor) -> Tensor:
-    """Return the weight at which both losses pull equally at a layer (arXiv 2012.09841, equation 7).
+    """Return the weight at which both losses pull equally at a layer.
+
+    Source: arXiv 2012.09841, equation 7.
 
     Args:
         loss: The reconstruction loss, a scalar.

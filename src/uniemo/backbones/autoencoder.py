@@ -52,7 +52,9 @@ class AutoencoderStage(Stage):
 
     def build_optimizer(self) -> Optimizer:
         """Return Muon."""
-        return build_muon([(self.autoencoder, self.learning_rate, ("conv_in.", "conv_out.", "quant_conv."))])
+        return build_muon(
+            [(self.autoencoder, self.learning_rate, ("conv_in.", "conv_out.", "quant_conv."))]
+        )
 
     def loss(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return squared error, a share of absolute error, and a small share of divergence."""

@@ -25,6 +25,9 @@ PERCEPTUAL = 0.5
 ADVERSARIAL = 0.5
 """Factor on the adaptive weight of the adversarial loss, as Stable Diffusion's."""
 
+DISCRIMINATOR_RATE = 4.0
+"""The discriminator's learning rate, in rates of the decoder."""
+
 START = 0.1
 """Share of the steps before the decoder feels the discriminator, which learns from the first on."""
 
@@ -50,15 +53,21 @@ class DecoderStage(Stage):
         self.discriminator = build_discriminator()
 
     def build_optimizer(self) -> Optimizer:
-        """Return Muon."""
-        rate = self.learning_rate
-        return build_muon(
+        """Return Muon for the decoder, AdamW with little momentum for the discriminator."""
+        optimizer = build_muon(
             [
-                (self.autoencoder.decoder, rate, ("conv_in.", "conv_out.")),
-                (self.autoencoder.post_quant_conv, rate, ("",)),
-                (self.discriminator, rate, ("0.", "8.")),
+                (self.autoencoder.decoder, self.learning_rate, ("conv_in.", "conv_out.")),
+                (self.autoencoder.post_quant_conv, self.learning_rate, ("",)),
             ]
         )
+        discriminator = {
+            "params": list(self.discriminator.parameters()),
+            "lr": DISCRIMINATOR_RATE * self.learning_rate,
+            "betas": (0.5, 0.9),
+            "use_fallback": True,
+        }
+        optimizer.add_param_group(discriminator)
+        return optimizer
 
     def loss(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return reconstruction, perceptual and adversarial loss, and the discriminator's."""

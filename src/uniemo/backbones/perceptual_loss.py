@@ -1,6 +1,7 @@
 """The perceptual loss: distance of the small CLIP's feature maps.
 
-Legend: B images of a batch, H their side in pixels, L patches of an image, F width of CLIP's layers.
+Legend: B images of a batch, H their side in pixels, L patches of an image, F width of
+CLIP's layers.
 """
 
 from typing import Any
@@ -29,7 +30,7 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         self.visual = visual.requires_grad_(False)
         blocks = len(visual.transformer.resblocks)
-        self.blocks = list(range(0, (blocks + 1) // 2))
+        self.blocks = list(range((blocks + 1) // 2))
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(STD)[:, None, None], persistent=False)
 
@@ -57,7 +58,5 @@ class PerceptualLoss(nn.Module):
         with torch.no_grad():
             wanted = self.maps(moved(target))
         found = self.maps(moved(image))
-        distances = [
-            (a - b).square().sum(-1).mean() for a, b in zip(found, wanted, strict=True)
-        ]
+        distances = [(a - b).square().sum(-1).mean() for a, b in zip(found, wanted, strict=True)]
         return torch.stack(distances).mean()

@@ -22,7 +22,7 @@ STEPS = {"clip": 3800, "autoencoder": 16200, "decoder": 3600, "denoiser": 9000}
 
 
 def build_stage(name: str, weights: Path, **settings: Any) -> Stage:
-    """Return a stage with fresh weights; decoder and denoiser start from the others' ``weights``."""
+    """Return a stage; decoder and denoiser start from the others' ``weights``."""
     if name == "clip":
         tokenizer = build_tokenizer()
         return ClipStage(tokenizer, batch_size=64, learning_rate=1e-3, warmup=300, **settings)
