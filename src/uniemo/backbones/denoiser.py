@@ -204,10 +204,11 @@ class DenoiserStage(Stage):
         return loss
 
     def save(self, weights: Path) -> None:
-        """Complete ``weights/stable_diffusion``, which holds ``vae``, by the averages in half."""
+        """Complete ``weights/stable_diffusion``, which holds ``vae``, with the averages."""
         folder = weights / "stable_diffusion"
-        self.averaged_unet.module.half().save_pretrained(folder / "unet")
-        self.averaged_text_encoder.module.half().save_pretrained(folder / "text_encoder")
+        for name in "unet", "text_encoder":
+            network: Any = getattr(self, f"averaged_{name}").module
+            network.half().save_pretrained(folder / name)
         self.tokenizer.save_pretrained(folder / "tokenizer")
         UniPCMultistepScheduler(**SCHEDULE).save_pretrained(folder / "scheduler")
         (folder / "model_index.json").write_text(MODEL_INDEX)
