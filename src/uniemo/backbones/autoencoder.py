@@ -18,7 +18,8 @@ with 4."""
 
 DIVERGENCE = 1e-8
 """Weight of the divergence of the latents from the standard normal. Of the eight channels, Stable
-Diffusion's 1e-6 left four without use, and 1e-7 three."""
+Diffusion's 1e-6 left four without use, and 1e-7 three; with this one, all eight are read after 800
+steps from random weights."""
 
 UNUSED = 1e-3
 """A direction of the latents counts as unused below this share of the strongest one's effect."""

@@ -17,8 +17,8 @@ from uniemo.backbones.denoiser import DenoiserStage
 from uniemo.backbones.scores import write_scores
 from uniemo.backbones.stage import Stage, run
 
-STEPS = {"clip": 3800, "autoencoder": 16200, "decoder": 3600, "denoiser": 9000}
-"""Stages in their order, with about as many steps as the weights had."""
+STEPS = {"clip": 3800, "autoencoder": 17000, "decoder": 1600, "denoiser": 9000}
+"""Stages in their order; clip and denoiser with as many steps as version 7 of the weights."""
 
 
 def build_stage(name: str, weights: Path, **settings: Any) -> Stage:
