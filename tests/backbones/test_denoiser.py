@@ -102,7 +102,9 @@ def test_checkpoint_holds_the_three_networks_and_no_buffer_of_captions(
     stage: DenoiserStage,
 ) -> None:
     names = stage.state_dict()
-    assert {name.partition(".")[0] for name in names} == {"unet", "text_encoder", "autoencoder"}
+    trained = {"unet", "text_encoder"}
+    parts = {"autoencoder", *trained, *(f"averaged_{name}" for name in trained)}
+    assert {name.partition(".")[0] for name in names} == parts
     own = {name for name, _ in stage.named_buffers() if "." not in name}
     assert own == {f"{kind}_tokens" for kind in denoiser.KINDS}
 
@@ -134,8 +136,8 @@ def test_what_is_saved_beside_the_autoencoder_is_a_stable_diffusion(
     stage.save(tmp_path)
     head = StableDiffusion.from_pretrained(str(folder))
     for part, written in (
-        (head.unet, stage.unet),
-        (head.text_encoder, stage.text_encoder),
+        (head.unet, stage.averaged_unet.module),
+        (head.text_encoder, stage.averaged_text_encoder.module),
         (head.vae, stage.autoencoder),
     ):
         assert {value.dtype for value in written.state_dict().values()} == {torch.half}
@@ -145,8 +147,18 @@ def test_what_is_saved_beside_the_autoencoder_is_a_stable_diffusion(
         assert head.scheduler.config[key] == value
     tokens = tokenizer(CAPTIONS, padding="max_length", return_tensors="pt").input_ids
     torch.testing.assert_close(
-        head.prompts.encode(CAPTIONS), stage.text_encoder(tokens).last_hidden_state
+        head.prompts.encode(CAPTIONS), stage.averaged_text_encoder(tokens).last_hidden_state
     )
     pipeline = StableDiffusionPipeline.from_pretrained(folder)  # by model_index.json
     assert type(pipeline.scheduler).__name__ == "UniPCMultistepScheduler"
     assert pipeline.tokenizer("a lion").input_ids == tokenizer("a lion").input_ids
+
+
+def test_averages_follow_the_weights_slowly(stage: DenoiserStage) -> None:
+    weight, average = stage.unet.conv_in.weight, stage.averaged_unet.module.conv_in.weight
+    stage.on_train_batch_end()  # the first update copies
+    before = weight.detach().clone()
+    with torch.no_grad():
+        weight += 1
+    stage.on_train_batch_end()
+    torch.testing.assert_close(average, before + (1 - denoiser.DECAY))

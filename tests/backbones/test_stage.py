@@ -14,6 +14,7 @@ from transformers import CLIPTokenizer
 
 from uniemo.backbones.autoencoder import AutoencoderStage
 from uniemo.backbones.clip import ClipStage
+from uniemo.backbones.decoder import DecoderStage
 from uniemo.backbones.denoiser import DenoiserStage
 from uniemo.backbones.stage import Stage, run
 from uniemo.diffusion import StableDiffusion
@@ -22,7 +23,7 @@ STEPS = 5
 SETTINGS = {"seed": 0, "steps": STEPS, "batch_size": 4, "learning_rate": 1e-2, "warmup": 1}
 
 
-@pytest.fixture(params=["clip", "autoencoder", "denoiser"])
+@pytest.fixture(params=["clip", "autoencoder", "decoder", "denoiser"])
 def build(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
@@ -46,6 +47,7 @@ def build(
     builders: dict[str, Callable[[], Stage]] = {
         "clip": lambda: ClipStage(tokenizer, **SETTINGS),
         "autoencoder": lambda: AutoencoderStage(**SETTINGS),
+        "decoder": lambda: DecoderStage(clip, copy.deepcopy(vae), **SETTINGS),
         "denoiser": lambda: DenoiserStage(clip, head.vae, tokenizer, **SETTINGS),
     }
     return builders[request.param]

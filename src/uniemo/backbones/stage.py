@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
-from torch import Tensor
+from timm.optim import Muon
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
@@ -92,6 +94,25 @@ class Stage(lightning.LightningModule, ABC):
         left = self.steps - self.trainer.current_epoch * self.steps_per_epoch
         length = min(self.steps_per_epoch, left) * batch_size
         return loader(self.seed, number * share, length, batch_size, self.object_settings)
+
+
+def build_muon(parts: Sequence[tuple[nn.Module, float, tuple[str, ...]]]) -> Optimizer:
+    """Return Muon (arXiv 2502.16982), with AdamW for vectors and some layers.
+
+    Args:
+        parts: A module, its learning rate, and parts of the names of layers that AdamW trains:
+            the first and the last one, and embeddings.
+    """
+    groups: list[dict[str, Any]] = []
+    for module, rate, ends in parts:
+        for at_ends in False, True:
+            parameters = [
+                parameter
+                for name, parameter in module.named_parameters()
+                if any(end in name for end in ends) == at_ends
+            ]
+            groups.append({"params": parameters, "lr": rate, "use_fallback": at_ends})
+    return Muon(groups, weight_decay=0.01, nesterov=True, betas=(0.9, 0.99))
 
 
 def run(stage: Stage, folder: Path, processes: int = 1) -> None:

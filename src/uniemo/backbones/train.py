@@ -12,29 +12,32 @@ from transformers import CLIPTokenizer
 from uniemo.backbones.autoencoder import AutoencoderStage
 from uniemo.backbones.captions import build_tokenizer
 from uniemo.backbones.clip import ClipStage
+from uniemo.backbones.decoder import DecoderStage
 from uniemo.backbones.denoiser import DenoiserStage
 from uniemo.backbones.scores import write_scores
 from uniemo.backbones.stage import Stage, run
 
-STEPS = {"clip": 3800, "autoencoder": 5700, "denoiser": 9000}
-"""Stages in their order, with as many steps as version 7 of the weights."""
+STEPS = {"clip": 3800, "autoencoder": 17000, "decoder": 1600, "denoiser": 9000}
+"""Stages in their order; clip and denoiser with as many steps as version 7 of the weights."""
 
 
 def build_stage(name: str, weights: Path, **settings: Any) -> Stage:
-    """Return a stage with fresh weights; the denoiser starts from the two others' ``weights``."""
+    """Return a stage; decoder and denoiser start from the others' ``weights``."""
     if name == "clip":
         tokenizer = build_tokenizer()
         return ClipStage(tokenizer, batch_size=64, learning_rate=1e-3, warmup=300, **settings)
     if name == "autoencoder":
         return AutoencoderStage(batch_size=8, learning_rate=1e-3, warmup=100, **settings)
     clip = open_clip.create_model(f"local-dir:{weights / 'clip'}")
-    tokenizer = CLIPTokenizer.from_pretrained(weights / "clip")
     vae = AutoencoderKL.from_pretrained(weights / "stable_diffusion" / "vae").float()
+    if name == "decoder":
+        return DecoderStage(clip, vae, batch_size=8, learning_rate=5e-4, warmup=100, **settings)
+    tokenizer = CLIPTokenizer.from_pretrained(weights / "clip")
     return DenoiserStage(clip, vae, tokenizer, batch_size=64, learning_rate=2e-3, **settings)
 
 
 def train(
-    stage: Literal["clip", "autoencoder", "denoiser", "scores", "all"] = "all",
+    stage: Literal["clip", "autoencoder", "decoder", "denoiser", "scores", "all"] = "all",
     folder: Path = Path("runs/backbones"),
     weights: Path = Path(__file__).parent / "weights",
     seed: int = 0,
@@ -45,8 +48,8 @@ def train(
     """Train the small backbones.
 
     A stage resumes from its newest checkpoint; a finished stage is skipped. "clip" and
-    "autoencoder" do not depend on each other and can run in parallel. "scores" evaluates the
-    weights.
+    "autoencoder" do not depend on each other and can run in parallel; neither do "decoder" and
+    "denoiser", which start from the two. "scores" evaluates the weights.
 
     Args:
         stage: Stage to run.
