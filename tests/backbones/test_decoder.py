@@ -67,8 +67,10 @@ def test_the_decoder_feels_the_discriminator_after_a_share_of_the_steps(
 
 
 def test_what_is_saved_is_the_autoencoder(stage: DecoderStage, tmp_path: Path) -> None:
+    stage.autoencoder.register_to_config(_name_or_path="/where/it/was/loaded")
     stage.save(tmp_path)
     loaded = AutoencoderKL.from_pretrained(tmp_path / "stable_diffusion" / "vae")
+    assert "loaded" not in (tmp_path / "stable_diffusion" / "vae" / "config.json").read_text()
     written = stage.autoencoder.float().state_dict()
     for name, value in loaded.state_dict().items():
         assert torch.equal(value, written[name]), name

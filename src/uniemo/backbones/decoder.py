@@ -89,4 +89,5 @@ class DecoderStage(Stage):
 
     def save(self, weights: Path) -> None:
         """Write ``weights/stable_diffusion/vae``."""
+        self.autoencoder.register_to_config(_name_or_path="")  # no folder of this machine
         self.autoencoder.half().save_pretrained(weights / "stable_diffusion" / "vae")
