@@ -4,6 +4,7 @@ Legend: B images of a batch, N of all batches and processes, R real and G genera
 width, C = 8 emotions.
 """
 
+from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -133,9 +134,9 @@ class TwoSampleMetric(GatheringMetric):
         self.append_rows(f"{kind}_features", features)
         self.append_rows(f"{kind}_emotion", emotion)
 
+    @abstractmethod
     def compare(self, real: Tensor, generated: Tensor) -> dict[str, Tensor]:
         """Return scalars of real ``[R, F]`` and generated images ``[G, F]``."""
-        raise NotImplementedError
 
     def compute(self) -> dict[str, Tensor]:
         """Return the scalars of all images, and of each emotion ``[C]`` as ``_per_emotion``."""

@@ -37,7 +37,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class PhaseCheckpoint(ModelCheckpoint):
     """Keep one checkpoint under a name of its own.
 
-    An older run's is moved aside, to ``<name>.previous``, until a fit has ended.
+    An older run's is moved aside, to ``<name>.previous``, until a fit has ended and has its own.
 
     Args:
         folder: Where it goes.
@@ -56,9 +56,9 @@ class PhaseCheckpoint(ModelCheckpoint):
             self.path.replace(self.previous)
 
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
-        """Remove what was moved aside."""
+        """Remove what was moved aside, if there is a new one in its place."""
         super().on_train_end(trainer, module)
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and self.path.is_file():
             self.previous.unlink(missing_ok=True)
 
 

@@ -6,9 +6,9 @@ of a latent, T tokens of a prompt.
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -24,13 +24,7 @@ from torchvision.transforms.v2.functional import normalize
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from uniemo.batch import Features
-from uniemo.diffusion import (
-    SamplingConfig,
-    StableDiffusion,
-    build_scheduler,
-    denoise,
-    initial_noise,
-)
+from uniemo.diffusion import SamplingConfig, StableDiffusion, build_scheduler
 from uniemo.diffusion.stable_diffusion import Parts
 from uniemo.errors import UserError
 from uniemo.fusion import Condition
@@ -38,27 +32,23 @@ from uniemo.model import Painter, UniEmo
 from uniemo.pipeline.emotion_model import EmotionModel
 from uniemo.pipeline.model_card import write_card
 from uniemo.pipeline.photos import Photo, as_list, photo_squares
+from uniemo.pipeline.picture_request import PictureRequest
 from uniemo.pipeline.readings import Reading, make_readings
 from uniemo.pipeline.sources_of_models import find_model
 from uniemo.pipeline.words import (
+    Emotion,
     drawn_words,
     emotion_weights,
     fused_words,
-    mix_means,
-    neutral_word,
     strongest,
 )
 from uniemo.utils.files import atomic_path
-
-Emotion: TypeAlias = str | Mapping[str, float]
-"""The name of an emotion, or weights by name that sum to 1."""
 
 OutputType: TypeAlias = Literal["pil", "np", "pt", "latent"]
 StepCallback: TypeAlias = Callable[["UniEmoPipeline", int, int, dict[str, Tensor]], dict[str, Any]]
 
 READ_AT_ONCE = 32
 STRENGTH, EDIT_INTENSITY = 0.7, 0.75  # of an edit, where none is given
-MAX_INTENSITY = 2.0
 PARTS = ("vae", "unet", "text_encoder", "tokenizer", "scheduler")
 
 
@@ -310,7 +300,7 @@ class UniEmoPipeline(DiffusionPipeline):
             weights = {read: 1.0} if emotion is None else emotion_weights(emotion)
             condition = fused_words(painter, weights, _repeated(features, num_images))
         noise = painter.generators(torch.full_like(index, strongest(weights)), index, stream=1)
-        request = _Request(painter, condition, noise, how, prompt, intensity, negative)
+        request = PictureRequest(painter, condition, noise, how, prompt, intensity, negative)
         return self._paint(request, output_type, callback_on_step_end)
 
     @torch.no_grad()
@@ -365,7 +355,7 @@ class UniEmoPipeline(DiffusionPipeline):
         noise = painter.generators(torch.full_like(index, strongest(weights)), index, stream=1)
         features, read = self.features_of(image)
         own = fused_words(painter, {read: 1.0}, features).word  # [1, W]
-        request = _Request(painter, condition, noise, how, prompt, intensity, negative, own)
+        request = PictureRequest(painter, condition, noise, how, prompt, intensity, negative, own)
         head = painter.diffusion
         latent = head.encode(photo_squares([image], head.image_size) * 2 - 1)  # [1, c, h, h]
         return self._paint(request, output_type, callback_on_step_end, latent, strength)
@@ -408,17 +398,16 @@ class UniEmoPipeline(DiffusionPipeline):
         scale = own.guidance_scale if guidance_scale is None else float(guidance_scale)
         if not (math.isfinite(scale) and scale >= 0):
             raise UserError(f"guidance_scale is {scale}; give 0 or more")
-        return SamplingConfig(
-            own.scheduler,
-            own.num_inference_steps if steps is None else steps,
-            scale,
-            own.batch_size,
-            own.draws if draws is None else draws,
+        return replace(
+            own,
+            num_inference_steps=own.num_inference_steps if steps is None else steps,
+            guidance_scale=scale,
+            draws=own.draws if draws is None else draws,
         )
 
     def _paint(
         self,
-        request: "_Request",
+        request: PictureRequest,
         output_type: OutputType,
         callback: StepCallback | None,
         start: Tensor | None = None,
@@ -429,16 +418,12 @@ class UniEmoPipeline(DiffusionPipeline):
             raise UserError(f"output_type is {output_type!r}; give pil, np, pt or latent")
         painter, how = request.painter, request.how
         head, prompt = painter.diffusion, request.prompt or painter.prompt
-        words = request.words()
-        conditioning = head.condition(words, prompt)  # [N, T, W]
-        unconditional = request.unconditional(head, prompt)
         first = 0
         if start is not None:
             first = how.num_inference_steps - max(1, round(how.num_inference_steps * strength))
-        latents = []
-        n = len(words)
-        batches = [slice(i, i + how.batch_size) for i in range(0, n, how.batch_size)]
-        with self.progress_bar(total=len(batches) * (how.num_inference_steps - first)) as bar:
+        words = request.words()
+        n_batches = math.ceil(len(words) / how.batch_size)
+        with self.progress_bar(total=n_batches * (how.num_inference_steps - first)) as bar:
 
             def on_step_end(step: int, timestep: Tensor, latent: Tensor) -> Tensor:
                 bar.update()
@@ -447,24 +432,8 @@ class UniEmoPipeline(DiffusionPipeline):
                 changed = callback(self, step, int(timestep), {"latents": latent})
                 return changed.get("latents", latent)
 
-            for batch in batches:
-                generators = request.generators[batch]
-                # A scheduler of its own for each batch and call: multistep ones have a state.
-                scheduler = type(self.scheduler).from_config(self.scheduler.config)
-                scheduler.set_timesteps(how.num_inference_steps, device=head.device)
-                noise = initial_noise(head, generators)
-                if start is None:
-                    noisy = noise * scheduler.init_noise_sigma
-                else:
-                    begin = first * scheduler.order
-                    if hasattr(scheduler, "set_begin_index"):
-                        scheduler.set_begin_index(begin)
-                    noisy = scheduler.add_noise(
-                        start.expand_as(noise), noise, scheduler.timesteps[begin : begin + 1]
-                    )
-                part = (noisy, conditioning[batch], unconditional, how.guidance_scale, generators)
-                latents.append(denoise(head, scheduler, *part, first, on_step_end))
-        return self._output(head, torch.cat(latents), words, request.condition, output_type)
+            latents = request.latents(words, prompt, self.scheduler, on_step_end, start, first)
+        return self._output(head, latents, words, request.condition, output_type)
 
     def _output(
         self,
@@ -488,40 +457,6 @@ class UniEmoPipeline(DiffusionPipeline):
             condition.alpha_scene.tolist(),
             condition.alpha_object.tolist(),
         )
-
-
-@dataclass
-class _Request:
-    """What N pictures are to be made from."""
-
-    painter: Painter
-    condition: Condition
-    generators: list[torch.Generator]
-    how: SamplingConfig
-    prompt: str | None
-    intensity: float
-    negative: Emotion | None
-    origin: Tensor | None = None  # the word [1, W] of intensity 0; None for the neutral one
-
-    def words(self) -> Tensor:
-        """Return the words [N, W], as intense as asked for."""
-        if not 0 <= self.intensity <= MAX_INTENSITY:
-            raise UserError(f"intensity is {self.intensity}; give 0 to {MAX_INTENSITY:g}")
-        if self.intensity == 1:
-            return self.condition.word
-        origin = neutral_word(self.painter) if self.origin is None else self.origin
-        return origin + self.intensity * (self.condition.word - origin)
-
-    def unconditional(self, head: StableDiffusion, prompt: str) -> Tensor | None:
-        """Return the hidden states to guide away from: [1, T, W]; None without guidance."""
-        if self.how.guidance_scale == 1:
-            if self.negative is not None:
-                raise UserError("negative has no effect at guidance_scale 1; give a higher one")
-            return None
-        if self.negative is None:
-            return head.prompts.encode([""])
-        away = mix_means(self.painter, emotion_weights(self.negative))
-        return head.condition(away[None], prompt)
 
 
 @contextmanager

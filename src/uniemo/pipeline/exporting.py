@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from uniemo.errors import UserError
-from uniemo.pipeline.emotion_pipeline import Emotion, UniEmoPipeline, new_folder
+from uniemo.pipeline.emotion_pipeline import UniEmoPipeline, new_folder
 from uniemo.pipeline.photos import Photo
-from uniemo.pipeline.words import drawn_words, emotion_weights, fused_words, mix_means
+from uniemo.pipeline.words import Emotion, drawn_words, emotion_weights, fused_words, mix_means
 from uniemo.understanding import ClipBackbone
 from uniemo.utils.files import write_json, write_tensors
 

@@ -6,6 +6,7 @@ Legend: B images, C emotions, W width of a word.
 import difflib
 import math
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,6 +16,9 @@ from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.errors import UserError
 from uniemo.fusion import Condition
 from uniemo.model import Painter
+
+Emotion: TypeAlias = str | Mapping[str, float]
+"""The name of an emotion, or weights by name that sum to 1."""
 
 SUM_TOLERANCE = 1e-3
 
@@ -32,7 +36,7 @@ def emotion_index(name: str) -> int:
     raise UserError(f"emotion {name!r} is unknown; {hint}")
 
 
-def emotion_weights(emotion: str | Mapping[str, float]) -> dict[int, float]:
+def emotion_weights(emotion: Emotion) -> dict[int, float]:
     """Return the weight of each emotion that is meant, by label index; they sum to 1.
 
     Args:

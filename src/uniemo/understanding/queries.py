@@ -90,7 +90,7 @@ class InteractiveBlock(nn.Module):
 QueryStart = Literal["class_token", "learned"]
 """What a set of queries is before it reads the image. ``class_token``: CLIP's class token at this
 depth, plus learned offsets; the block starts to look where the class token has just looked. So the
-set knows from the first step what CLIP knows (extension). ``learned``: learned tokens alone, which
+set starts with most of what CLIP knows (extension). ``learned``: learned tokens alone, which
 go through the layers of the stage before; the block looks anywhere at first (published)."""
 
 

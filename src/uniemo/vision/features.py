@@ -105,13 +105,18 @@ class FeatureCache:
         loader = self.data.plain_dataloader(split, any_rows.nonzero()[:, 0].tolist())
         parts: dict[Path, list[FeatureTable]] = {path: [] for path in missing}
         for batch in track(loader, f"Features of the {split} split", len(loader)):
+            seen: dict[Any, Tensor] = {}  # images that several networks read
             for path, (request, rows) in missing.items():
                 chosen = rows[batch["index"]]  # [B]
                 if not chosen.any():
                     continue
-                image = request.view.images(batch)[chosen].to(self.device)
-                if request.reconstruction is not None:
-                    image = request.reconstruction.function(image)
+                key = request.view.name, request.reconstruction, request.limit
+                if key not in seen:
+                    image = request.view.images(batch)[chosen].to(self.device)
+                    if request.reconstruction is not None:
+                        image = request.reconstruction.function(image)
+                    seen[key] = image
+                image = seen[key]
                 labels = (batch["emotion"], batch["scene"], batch["objects"], batch["index"])
                 features = request.network(image).cpu()  # [B, F]
                 parts[path].append(FeatureTable(features, *(column[chosen] for column in labels)))
