@@ -83,25 +83,25 @@ def noise_prediction_loss(
     return (prediction - target).square().mean(dim=(1, 2, 3))  # [B]
 
 
-def in_chunks(losses: Callable[[Tensor, slice], Tensor], words: Tensor, size: int) -> Tensor:
+def in_chunks(losses: Callable[[Tensor, slice], Tensor], inputs: Tensor, size: int) -> Tensor:
     """Compute losses chunk by chunk, each with its gradient, to save memory (extension).
 
-    The head is frozen, so the backward pass needs only the gradient with respect to the words. It
+    The head is frozen, so the backward pass needs only the gradient with respect to the inputs. It
     is computed together with the loss, so activations of one chunk are in memory at a time and
     nothing is computed twice. The result cannot be differentiated a second time.
 
     Args:
-        losses: Function from the words of a chunk [b, W] and its slice of the batch to the loss of
-            each image [b]; each loss may depend on the image's own word only.
-        words: Words of all images [B, W].
+        losses: Function from the inputs of a chunk [b, ...] and its slice of the batch to the loss
+            of each image [b]; each loss may depend on the image's own input only.
+        inputs: Of all images [B, ...], such as the hidden states of their prompts.
         size: Images per chunk.
 
     Returns:
         The loss of each image [B].
     """
-    if len(words) <= size:
-        return losses(words, slice(0, len(words)))
-    return _InChunks.apply(words, losses, size)
+    if len(inputs) <= size:
+        return losses(inputs, slice(0, len(inputs)))
+    return _InChunks.apply(inputs, losses, size)
 
 
 class _InChunks(torch.autograd.Function):
@@ -109,24 +109,25 @@ class _InChunks(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, words: Tensor, losses: Callable[[Tensor, slice], Tensor], size: int
+        ctx: Any, inputs: Tensor, losses: Callable[[Tensor, slice], Tensor], size: int
     ) -> Tensor:
         needs_gradient = ctx.needs_input_grad[0]
         values: list[Tensor] = []
         gradients: list[Tensor] = []
-        for start in range(0, len(words), size):
+        for start in range(0, len(inputs), size):
             part = slice(start, start + size)
-            own = words[part].detach().requires_grad_(needs_gradient)
+            own = inputs[part].detach().requires_grad_(needs_gradient)
             with torch.set_grad_enabled(needs_gradient):
                 value = losses(own, part)  # [b]
                 if needs_gradient:
                     gradients += torch.autograd.grad(value.sum(), own)
             values.append(value.detach())
         if needs_gradient:
-            ctx.save_for_backward(torch.cat(gradients))  # [B, W]
+            ctx.save_for_backward(torch.cat(gradients))  # [B, ...]
         return torch.cat(values)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return gradient[:, None] * ctx.saved_tensors[0], None, None
+        (own,) = ctx.saved_tensors
+        return gradient.view(-1, *[1] * (own.ndim - 1)) * own, None, None

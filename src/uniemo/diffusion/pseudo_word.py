@@ -25,10 +25,10 @@ not be a token: it is found in ``"*, at night"``."""
 
 
 class TokenizedPrompt(NamedTuple):
-    """A padded prompt: its T token ids, and which of them are pseudo-words."""
+    """A padded prompt: its token ids, and which of them are pseudo-words."""
 
-    ids: list[int]
-    is_word: list[bool]
+    ids: Tensor  # [T] long
+    is_word: Tensor  # [T] bool
 
 
 def encode_with_words(
@@ -82,7 +82,7 @@ class PromptEncoder:
             )
         self.text_encoder = text_encoder
         self.tokenizer = tokenizer
-        self._tokenized: dict[str, TokenizedPrompt] = {}
+        self._tokenized: dict[tuple[str, torch.device], TokenizedPrompt] = {}
 
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """Encode B plain prompts, in which a placeholder is ordinary text, to states [B, T, W].
@@ -91,7 +91,7 @@ class PromptEncoder:
             UserError: If a prompt is too long.
             ValueError: If there is no tokenizer.
         """
-        ids = torch.tensor([self._pad([self._tokens(p)], p).ids for p in prompts])  # [B, T]
+        ids = torch.stack([self._pad([self._tokens(p)], p).ids for p in prompts])  # [B, T]
         return self.text_encoder(ids.to(self.text_encoder.device)).last_hidden_state
 
     def word_statistics(self) -> tuple[Tensor, Tensor]:
@@ -135,29 +135,34 @@ class PromptEncoder:
         expected = (len(prompts), self.text_encoder.config.hidden_size)
         if words.shape != expected:
             raise ValueError(f"words has shape {tuple(words.shape)}, expected {expected}")
-        # Not cached as tensors: those made in inference mode cannot be used in training.
         tokenized = [self.tokenize(text) for text in prompts]
-        device = self.text_encoder.device
-        ids = torch.tensor([tokens.ids for tokens in tokenized], device=device)  # [B, T]
-        is_word = torch.tensor([tokens.is_word for tokens in tokenized], device=device)  # [B, T]
+        ids = torch.stack([tokens.ids for tokens in tokenized])  # [B, T]
+        is_word = torch.stack([tokens.is_word for tokens in tokenized])  # [B, T]
         return encode_with_words(self.text_encoder, ids, is_word, words)
 
     def tokenize(self, prompt: str) -> TokenizedPrompt:
-        """Tokenise a prompt, with one token per placeholder; the result is cached.
+        """Tokenise a prompt, with one token per placeholder.
+
+        The result is kept on the text encoder's device, so that a prompt is sent there once.
 
         Raises:
             UserError: If the prompt lacks the placeholder or is too long.
             ValueError: If there is no tokenizer.
         """
-        if prompt not in self._tokenized:
+        device = self.text_encoder.device
+        if (prompt, device) not in self._tokenized:
             pieces = prompt.split(PLACEHOLDER)
             if len(pieces) == 1:
                 raise UserError(
                     f"prompt {prompt!r} lacks the placeholder {PLACEHOLDER!r}; "
                     f"write for instance 'a {PLACEHOLDER}'"
                 )
-            self._tokenized[prompt] = self._pad([self._tokens(piece) for piece in pieces], prompt)
-        return self._tokenized[prompt]
+            # Tensors made in inference mode could not be used in training.
+            with torch.inference_mode(False):
+                tokens = self._pad([self._tokens(piece) for piece in pieces], prompt)
+                moved = TokenizedPrompt(*(each.to(device) for each in tokens))
+            self._tokenized[prompt, device] = moved
+        return self._tokenized[prompt, device]
 
     def _tokens(self, text: str) -> list[int]:
         if self.tokenizer is None:
@@ -178,4 +183,5 @@ class PromptEncoder:
         if padding < 0:
             raise UserError(f"prompt {prompt!r} takes {len(ids)} tokens; shorten it to {length}")
         ids += [self.tokenizer.pad_token_id] * padding
-        return TokenizedPrompt(ids, is_word + [False] * (length - len(is_word)))
+        is_word += [False] * (length - len(is_word))
+        return TokenizedPrompt(torch.tensor(ids), torch.tensor(is_word))

@@ -204,12 +204,12 @@ class UniEmo(lightning.LightningModule):
         head = self.painter.diffusion
         draw = draw_noise(head, latent, index, self.settings.seed, epoch)
 
-        def losses(words: Tensor, part: slice) -> Tensor:
-            conditioning = head.condition(words, self.painter.prompt)
+        def losses(conditioning: Tensor, part: slice) -> Tensor:
             own = NoiseDraw(draw.noise[part], draw.timestep[part])
             return noise_prediction_loss(head, latent[part], conditioning, own)
 
-        return in_chunks(losses, condition.word, self.settings.images_at_once)
+        conditioning = head.condition(condition.word, self.painter.prompt)  # [B, T, W]
+        return in_chunks(losses, conditioning, self.settings.images_at_once)
 
     # --- What the training split fixes -----------------------------------------------------------
 

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from uniemo.batch import Features
 from uniemo.errors import UserError
+from uniemo.understanding.attention import PackedSelfAttention
 from uniemo.understanding.queries import ExpertQueries, NoQueries, QueryStart
 
 N_STAGES = 3
@@ -36,7 +37,8 @@ class AttentionMaps(NamedTuple):
 class UnderstandingChain(nn.Module):
     """CLIP's vision transformer in three equal stages, with scene and object queries beside it.
 
-    open_clip's own blocks run, so QuickGELU or not follows the weights. Without queries, ``fe``
+    open_clip's own blocks run, so QuickGELU or not follows the weights; their attention alone is
+    replaced by one without copies, to the same numbers. Without queries, ``fe``
     times ``visual.proj`` is open_clip's ``encode_image``. Without a set, its feature is the mean
     over the patch tokens where the set would have been read (extension).
 
@@ -81,6 +83,9 @@ class UnderstandingChain(nn.Module):
                 f"the vision tower has {depth} layers, which do not make three equal stages; "
                 "choose a CLIP whose depth divides by three"
             )
+        for block in blocks:
+            if type(block.attn) is nn.MultiheadAttention and block.attn.batch_first:
+                block.attn = PackedSelfAttention.of(block.attn)
         visual.proj.requires_grad_(False)
         self.visual = visual
         self.feature_depth = feature_depth
