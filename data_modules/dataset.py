@@ -1,6 +1,6 @@
 """Rows of a table -> samples -> ``uniemo.batch.Batch``.
 
-Legend: B images of a batch, c, h latent channels and side, N rows of a table, O object names.
+Legend: B images of a batch, N rows of a table, O object names.
 """
 
 from typing import Any, cast
@@ -9,13 +9,12 @@ import datasets
 import numpy as np
 import pyarrow.compute as pc
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from data_modules.epoch_sampler import EpochRow
 from data_modules.views import ViewTransform, open_image, unreadable
 from uniemo.batch import Annotations, Batch
-from uniemo.utils.data import LatentLookup
+from uniemo.utils.data import DiffusionInputs
 from uniemo.utils.seeding import Stream
 
 
@@ -31,7 +30,7 @@ class EmotionImages(Dataset[dict[str, Any]]):
         n_real: Rows from here on are generated images; None if there are none.
         crop_transform: Makes the views of the first epochs in place of ``transform``.
         crop_epochs: How many epochs those are.
-        latents: Adds ``latent`` to the samples of later epochs; None for no latents.
+        diffusion_inputs: Adds entries to the samples of later epochs; None for none.
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class EmotionImages(Dataset[dict[str, Any]]):
         n_real: int | None = None,
         crop_transform: ViewTransform | None = None,
         crop_epochs: int = 0,
-        latents: LatentLookup | None = None,
+        diffusion_inputs: DiffusionInputs | None = None,
     ) -> None:
         self.table = table
         self.transform = transform
@@ -52,13 +51,13 @@ class EmotionImages(Dataset[dict[str, Any]]):
         self.n_real = len(table) if n_real is None else n_real
         self.crop_transform = crop_transform or transform
         self.crop_epochs = crop_epochs
-        self.latents = latents
+        self.diffusion_inputs = diffusion_inputs
 
     def __len__(self) -> int:
         return len(self.table)
 
     def __getitems__(self, keys: list[EpochRow] | list[int]) -> list[dict[str, Any]]:
-        """Return the samples of one batch, whose latents are looked up together.
+        """Return the samples of one batch, whose inputs of diffusion are looked up together.
 
         Args:
             keys: Rows and their epoch, as :class:`EpochSampler` yields them; a row alone, as of the
@@ -69,13 +68,14 @@ class EmotionImages(Dataset[dict[str, Any]]):
         """
         rows = [key if isinstance(key, EpochRow) else EpochRow(key, 0) for key in keys]
         samples = [self[row] for row in rows]
-        if self.latents is not None and rows[0].epoch >= self.crop_epochs:
+        epoch = rows[0].epoch
+        if self.diffusion_inputs is not None and epoch >= self.crop_epochs:
             index, flipped = (
                 torch.tensor([sample[key] for sample in samples]) for key in ("index", "flipped")
             )
-            latents: Tensor = self.latents(index, flipped)  # [B, c, h, h]
-            for sample, latent in zip(samples, latents, strict=True):
-                sample["latent"] = latent
+            for name, values in self.diffusion_inputs(index, flipped, epoch).items():
+                for sample, value in zip(samples, values, strict=True):
+                    sample[name] = value
         return samples
 
     def __getitem__(self, key: EpochRow) -> dict[str, Any]:

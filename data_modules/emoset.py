@@ -17,7 +17,7 @@ from data_modules.source import cache_folder, open_source
 from data_modules.views import CLIP_MEAN, CLIP_STD, ViewTransform
 from uniemo.batch import Annotations
 from uniemo.errors import UserError
-from uniemo.utils.data import EmotionData, LatentLookup
+from uniemo.utils.data import DiffusionInputs, EmotionData
 from uniemo.utils.emoset_files import SPLITS
 from uniemo.utils.seeding import shuffled_rows, stratified_rows
 
@@ -56,11 +56,11 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
             ``crop_epochs`` epochs; null for none.
 
     Attributes:
-        latents: Row numbers [B] long and flips [B] bool -> latents [B, c, h, h] of training images;
-            None for none. The model sets it before the first training batch of a fit. From epoch
-            ``crop_epochs`` on, training batches then have the key ``latent``. It is called in the
-            loader's workers, which copy it at the first batch (it is forked or pickled), but not
-            before epoch ``crop_epochs``.
+        diffusion_inputs: What a joint step needs of training images beside their views
+            (:data:`uniemo.utils.data.DiffusionInputs`); None for nothing. The model sets it before
+            the first training batch of a fit. Training batches have it from epoch ``crop_epochs``
+            on. It is called in the loader's workers, which copy it at the first batch (it is forked
+            or pickled), but not before epoch ``crop_epochs``.
 
     Raises:
         UserError: If a setting is impossible.
@@ -113,7 +113,7 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         self._tables: dict[str, datasets.Dataset] = {}
         self._train_loader: ResumableLoader | None = None
         self._position: dict[str, int] | None = None  # where the next train loader resumes
-        self._latents: LatentLookup | None = None
+        self._diffusion_inputs: DiffusionInputs | None = None
 
     @cached_property
     def _source(self) -> EmoSetLayout | HubCopy:
@@ -130,15 +130,15 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         return self._source.object_names
 
     @property
-    def latents(self) -> LatentLookup | None:
-        """Lookup of latents; see the class."""
-        return self._latents
+    def diffusion_inputs(self) -> DiffusionInputs | None:
+        """What joins the batches of joint epochs; see the class."""
+        return self._diffusion_inputs
 
-    @latents.setter
-    def latents(self, latents: LatentLookup | None) -> None:
-        self._latents = latents
+    @diffusion_inputs.setter
+    def diffusion_inputs(self, inputs: DiffusionInputs | None) -> None:
+        self._diffusion_inputs = inputs
         if self._train_loader is not None:  # an optimiser's schedule may have opened it already
-            cast(EmotionImages, self._train_loader.dataset).latents = latents
+            cast(EmotionImages, self._train_loader.dataset).diffusion_inputs = inputs
 
     def annotations(self, split: str) -> Annotations:
         """Return the labels of a split's real images, in the order of ``Batch.index``.
@@ -213,7 +213,7 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
             n_real=len(real),
             crop_transform=self.crop_transform,
             crop_epochs=self.crop_epochs,
-            latents=self._latents,
+            diffusion_inputs=self._diffusion_inputs,
         )
         loader = self._loader(images, sampler, self.batch_size, drop_last=True)
         if self._position is not None:

@@ -260,6 +260,13 @@ def make_batch(n: int = 8) -> Batch:
     }
 
 
+def joint_batch(module: UniEmo, batch: Batch, epoch: int = 0) -> Batch:
+    """Return a batch with what the loader adds in joint epochs."""
+    latent = module.painter.diffusion.encode(batch["diffusion_image"])
+    noise, timestep = module.noise.draw(batch["index"], epoch)
+    return {**batch, "latent": latent, "noise": noise, "timestep": timestep}
+
+
 def trained_tiny_model(files: Mapping[str, Path | str]) -> UniEmo:
     """Return the tiny model with an emotion space, as after the joint phase."""
     model = tiny_model(files).eval()

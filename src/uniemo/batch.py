@@ -15,6 +15,8 @@ class Batch(TypedDict):
     clip_image: Tensor  # [B, 3, h, h] float, normalised with CLIP's mean and standard deviation
     diffusion_image: NotRequired[Tensor]  # [B, 3, H, H] float in [-1, 1]; absent if not requested
     latent: NotRequired[Tensor]  # [B, c, h, h] float, of the diffusion view; in joint epochs alone
+    noise: NotRequired[Tensor]  # [B, c, h, h] float, standard normal; where there is a latent
+    timestep: NotRequired[Tensor]  # [B] long, of the noise schedule; where there is a latent
     emotion: Tensor  # [B] long, index into EMOTIONS
     scene: Tensor  # [B] long, -1 where no scene is annotated
     objects: Tensor  # [B, O] bool, multi-label; all False where no object is annotated

@@ -30,10 +30,11 @@ def train_batches(module, epoch: int = 0) -> list[Batch]:
 
 
 def test_batches_have_the_contracts_names_shapes_and_types(data_module):
+    plain = Batch.__annotations__.keys() - {"latent", "noise", "timestep"}
     training = train_batches(data_module())[0]
-    assert training.keys() == Batch.__annotations__.keys() - {"diffusion_image", "latent"}
+    assert training.keys() == plain - {"diffusion_image"}
     batch = next(iter(data_module(eval_batch_size=6).plain_dataloader("train")))
-    assert batch.keys() == Batch.__annotations__.keys() - {"latent"}
+    assert batch.keys() == plain
     shapes = {
         "clip_image": ((6, 3, 16, 16), torch.float32),
         "diffusion_image": ((6, 3, 24, 24), torch.float32),
@@ -133,8 +134,8 @@ def test_aligned_views_are_those_of_evaluation_or_their_mirrors(data_module):
 LATENTS = torch.arange(32 * 2 * 12.0).view(32, 2, 3, 2, 2)  # [N, 2, c, h, h]
 
 
-def lookup(index: torch.Tensor, flipped: torch.Tensor) -> torch.Tensor:
-    return LATENTS[index, flipped.long()]
+def lookup(index: torch.Tensor, flipped: torch.Tensor, epoch: int) -> dict[str, torch.Tensor]:
+    return {"latent": LATENTS[index, flipped.long()], "timestep": 10 * index + epoch}
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -143,8 +144,8 @@ def test_latents_come_with_the_batches_of_aligned_epochs(data_module, num_worker
     module = data_module(crop_epochs=1, num_workers=num_workers)
     if opened_early:  # as by an optimiser's schedule, before a fit begins
         loader = module.train_dataloader()
-    module.latents = lookup
-    assert module.latents is lookup
+    module.diffusion_inputs = lookup
+    assert module.diffusion_inputs is lookup
     if not opened_early:
         loader = module.train_dataloader()
     assert not any("latent" in batch for batch in loader)
@@ -154,14 +155,15 @@ def test_latents_come_with_the_batches_of_aligned_epochs(data_module, num_worker
         for batch in loader:
             flips |= set(batch["flipped"].tolist())
             assert batch["latent"].shape == (6, 3, 2, 2)
-            assert torch.equal(batch["latent"], lookup(batch["index"], batch["flipped"]))
+            for name, values in lookup(batch["index"], batch["flipped"], epoch).items():
+                assert torch.equal(batch[name], values)
     assert flips == {False, True}
     assert not any("latent" in batch for batch in module.plain_dataloader("train"))
 
 
 def test_without_a_lookup_no_batch_has_latents(data_module):
     module = data_module(crop_epochs=1)
-    assert module.latents is None
+    assert module.diffusion_inputs is None
     assert not any("latent" in batch for batch in train_batches(module, epoch=1))
 
 

@@ -6,8 +6,8 @@ import torch
 
 from uniemo.diffusion import (
     NoiseDraw,
+    NoiseSource,
     StableDiffusion,
-    draw_noise,
     in_chunks,
     noise_prediction_loss,
 )
@@ -21,7 +21,7 @@ def any_head(request: pytest.FixtureRequest) -> StableDiffusion:
 def test_equals_the_formula_in_numpy(any_head: StableDiffusion) -> None:
     latents = torch.randn(3, 4, 4, 4)
     conditioning = any_head.condition(torch.randn(3, 16), "a *").detach()
-    draw = draw_noise(any_head, latents, torch.arange(len(latents)), seed=1, epoch=0)
+    draw = NoiseSource.of(any_head, seed=1).draw(torch.arange(len(latents)), epoch=0)
     loss = noise_prediction_loss(any_head, latents, conditioning, draw)
 
     betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2  # "scaled_linear"
@@ -41,11 +41,11 @@ def test_equals_the_formula_in_numpy(any_head: StableDiffusion) -> None:
 
 def test_batch_of_8_equals_the_mean_of_eight_batches_of_1(any_head: StableDiffusion) -> None:
     latents, words = torch.randn(8, 4, 4, 4), torch.randn(8, 16, requires_grad=True)
-    draw = draw_noise(any_head, latents, torch.arange(len(latents)), seed=2, epoch=0)
+    draw = NoiseSource.of(any_head, seed=2).draw(torch.arange(len(latents)), epoch=0)
 
     def loss(part: slice) -> torch.Tensor:
         conditioning = any_head.condition(words[part], "a *")
-        one_draw = NoiseDraw(draw.noise[part], draw.timestep[part])
+        one_draw = draw.rows(part)
         return noise_prediction_loss(any_head, latents[part], conditioning, one_draw).mean()
 
     whole = loss(slice(None))
@@ -58,13 +58,13 @@ def test_batch_of_8_equals_the_mean_of_eight_batches_of_1(any_head: StableDiffus
 
 def test_chunks_change_neither_losses_nor_gradients(head: StableDiffusion) -> None:
     latents, words = torch.randn(7, 4, 4, 4), torch.randn(7, 16, requires_grad=True)
-    draw = draw_noise(head, latents, torch.arange(7), seed=2, epoch=0)
+    draw = NoiseSource.of(head, seed=2).draw(torch.arange(7), epoch=0)
     weight = torch.rand(7)
     sizes: list[int] = []
 
     def losses(own: torch.Tensor, part: slice) -> torch.Tensor:
         sizes.append(len(own))
-        one_draw = NoiseDraw(draw.noise[part], draw.timestep[part])
+        one_draw = draw.rows(part)
         return noise_prediction_loss(head, latents[part], head.condition(own, "a *"), one_draw)
 
     def compute(size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -84,13 +84,12 @@ def test_chunks_change_neither_losses_nor_gradients(head: StableDiffusion) -> No
 
 def test_draw_depends_on_seed_epoch_and_row_alone(head: StableDiffusion) -> None:
     rows = torch.randperm(2000)
-    latents = torch.zeros(2000, 4, 4, 4)
-    one = draw_noise(head, latents, rows, seed=3, epoch=1)
-    part = draw_noise(head, latents[:7], rows[100:107], seed=3, epoch=1)
+    one = NoiseSource.of(head, seed=3).draw(rows, epoch=1)
+    part = NoiseSource.of(head, seed=3).draw(rows[100:107], epoch=1)
     assert torch.equal(part.noise, one.noise[100:107])
     assert torch.equal(part.timestep, one.timestep[100:107])
     for seed, epoch in ((4, 1), (3, 2), (3, -1)):
-        other = draw_noise(head, latents, rows, seed, epoch)
+        other = NoiseSource.of(head, seed=seed).draw(rows, epoch=epoch)
         assert not (other.noise == one.noise).flatten(1).all(1).any()
     assert 0 <= one.timestep.min() < 5
     assert 995 <= one.timestep.max() < 1000
@@ -100,7 +99,7 @@ def test_draw_depends_on_seed_epoch_and_row_alone(head: StableDiffusion) -> None
 
 def test_autocast_changes_little_and_keeps_the_loss_in_float32(any_head: StableDiffusion) -> None:
     latents, words = torch.randn(4, 4, 4, 4), torch.randn(4, 16, requires_grad=True)
-    draw = draw_noise(any_head, latents, torch.arange(len(latents)), seed=5, epoch=0)
+    draw = NoiseSource.of(any_head, seed=5).draw(torch.arange(len(latents)), epoch=0)
 
     def loss() -> torch.Tensor:
         conditioning = any_head.condition(words, "a *")
@@ -121,10 +120,10 @@ def test_the_gpu_computes_the_same_losses_and_gradients(folder: Path, gpu: torch
     def compute(device: torch.device) -> tuple[NoiseDraw, torch.Tensor, torch.Tensor]:
         head = StableDiffusion.from_pretrained(str(folder)).to(device)
         x, w = latents.to(device), words.to(device).requires_grad_()
-        draw = draw_noise(head, x, torch.arange(5, device=device), seed=2, epoch=0)
+        draw = NoiseSource.of(head, seed=2).draw(torch.arange(5, device=device), epoch=0)
 
         def losses(own: torch.Tensor, part: slice) -> torch.Tensor:
-            one_draw = NoiseDraw(draw.noise[part], draw.timestep[part])
+            one_draw = draw.rows(part)
             return noise_prediction_loss(head, x[part], head.condition(own, "a *"), one_draw)
 
         loss = in_chunks(losses, w, 2)

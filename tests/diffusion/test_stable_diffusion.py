@@ -9,8 +9,8 @@ from torch import nn
 
 from tests.tiny import random_head
 from uniemo.diffusion import (
+    NoiseSource,
     StableDiffusion,
-    draw_noise,
     noise_prediction_loss,
     stable_diffusion,
 )
@@ -155,7 +155,7 @@ def test_frozen_weights_never_get_a_gradient_and_never_move(folder: Path) -> Non
     assert not any(module.training for module in holder.head.modules())
     latents = holder.head.encode(torch.rand(2, 3, 8, 8) * 2 - 1)
     conditioning = holder.head.condition(holder.mapper(torch.ones(2, 3)), "a *")
-    draw = draw_noise(holder.head, latents, torch.arange(2), seed=0, epoch=0)
+    draw = NoiseSource.of(holder.head, seed=0).draw(torch.arange(2), epoch=0)
     noise_prediction_loss(holder.head, latents, conditioning, draw).mean().backward()
     assert holder.mapper.weight.grad is not None
     assert holder.mapper.weight.grad.abs().sum() > 0

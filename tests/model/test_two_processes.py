@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tests.tiny import MODEL_OBJECTS, MODEL_SCENES, make_batch, tiny_model
+from tests.tiny import MODEL_OBJECTS, MODEL_SCENES, joint_batch, make_batch, tiny_model
 from uniemo.batch import Annotations, Batch
 from uniemo.model import UniEmo
 
@@ -27,8 +27,7 @@ class Step(nn.Module):
         module = self.module
         reading = module.read(batch["clip_image"])
         losses = module.understanding_losses(reading, batch)
-        latent = module.painter.diffusion.encode(batch["diffusion_image"])
-        losses |= module.joint_losses(reading, {**batch, "latent": latent})
+        losses |= module.joint_losses(reading, joint_batch(module, batch))
         total = module.understanding_loss(losses) + losses["condition"] + losses["theta"]
         return total, {name: value.detach() for name, value in losses.items()}
 

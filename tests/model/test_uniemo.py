@@ -1,6 +1,7 @@
 """The wired model: which loss moves what, and what a checkpoint keeps."""
 
 import copy
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from tests.tiny import (
     TEXT_ENCODER,
     UNET,
     VAE,
+    joint_batch,
     make_batch,
     random_head,
     tiny_model,
@@ -41,7 +43,8 @@ def module(tiny_files) -> UniEmo:
 def theta(module: UniEmo, batch: Batch) -> Tensor:
     condition = module.fuse(module.read(batch["clip_image"]), batch["emotion"])
     latent = module.painter.diffusion.encode(batch["diffusion_image"])
-    return module.noise_prediction_losses(condition, latent, batch["index"], epoch=0)
+    draw = module.noise.draw(batch["index"], epoch=0)
+    return module.noise_prediction_losses(condition, latent, draw)
 
 
 def part(batch: Batch, i: int) -> Batch:
@@ -196,8 +199,26 @@ def test_the_warm_up_ends_with_its_epochs(module, batches, accumulate, total, sp
 
 
 def joint_losses(module: UniEmo, batch: Batch) -> dict[str, Tensor]:
-    latent = module.painter.diffusion.encode(batch["diffusion_image"])
-    return module.joint_losses(module.read(batch["clip_image"]), {**batch, "latent": latent})
+    return module.joint_losses(module.read(batch["clip_image"]), joint_batch(module, batch))
+
+
+@pytest.mark.parametrize("stage", ["understanding", "joint"])
+def test_no_step_reads_a_number_back_from_its_device(module, stage, monkeypatch):
+    """On the meta device reading one fails, as it would stall a GPU."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # it knows no meta
+    module.train().log_dict = module.log = lambda *_, **__: None
+    module.settings.diffusion = DiffusionConfig(images_at_once=3)
+    module.settings.understanding_epochs = int(stage == "understanding")
+    assert module.stage == stage
+    batch = joint_batch(module, make_batch())
+    # A first step may prepare what later ones find on their device.
+    module.to("meta").painter.diffusion.scheduler.alphas_cumprod = torch.empty(1000, device="meta")
+    moved = {k: v.to("meta") if torch.is_tensor(v) else v for k, v in batch.items()}
+    module.training_step(moved, 0).backward()
+    tokens = module.understanding.chain.object_queries.tokens
+    assert tokens.grad.is_meta
+    with pytest.raises(RuntimeError, match="meta"):
+        tokens.sum().item()
 
 
 @pytest.mark.parametrize("name", ["condition", "theta", "emotion"])

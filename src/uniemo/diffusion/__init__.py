@@ -1,7 +1,7 @@
 """The frozen latent-diffusion head: pseudo-word to noise-prediction loss or images."""
 
 from uniemo.diffusion.latents import LatentCache, latent_fingerprint
-from uniemo.diffusion.losses import NoiseDraw, draw_noise, in_chunks, noise_prediction_loss
+from uniemo.diffusion.losses import NoiseDraw, NoiseSource, in_chunks, noise_prediction_loss
 from uniemo.diffusion.sampler import (
     SamplingConfig,
     build_scheduler,
@@ -15,11 +15,11 @@ from uniemo.diffusion.stable_diffusion import StableDiffusion
 __all__ = [
     "LatentCache",
     "NoiseDraw",
+    "NoiseSource",
     "SamplingConfig",
     "StableDiffusion",
     "build_scheduler",
     "denoise",
-    "draw_noise",
     "image_generator",
     "in_chunks",
     "initial_noise",

@@ -14,7 +14,8 @@ W width of the text encoder.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -29,34 +30,49 @@ class NoiseDraw(NamedTuple):
     noise: Tensor  # [B, c, h, h] float32, standard normal
     timestep: Tensor  # [B] long in [0, steps of the noise schedule)
 
+    def rows(self, part: slice) -> Self:
+        """Return those of some images of the batch."""
+        return type(self)(self.noise[part], self.timestep[part])
 
-def draw_noise(
-    head: StableDiffusion, latents: Tensor, index: Tensor, seed: int, epoch: int
-) -> NoiseDraw:
-    """Draw each image's noise and timestep as a function of (seed, epoch, row) alone (extension).
 
-    An image's loss then depends neither on its batch nor on the number of processes.
+@dataclass(frozen=True)
+class NoiseSource:
+    """Draws each image's noise and timestep as a function of (seed, epoch, row) alone (extension).
 
-    Args:
-        head: Has the noise schedule.
-        latents: Scaled latents [B, c, h, h]; their shape and device are those of the noise.
-        index: Row of each image in its split [B] long.
-        seed: Seed of the run.
-        epoch: Number of the epoch; -1 for validation.
-
-    Returns:
-        Noise and timesteps on the device of the latents, drawn on the CPU.
+    An image's loss then depends neither on its batch nor on the number of processes. It holds no
+    weights, so that a loader's workers can draw.
     """
-    steps = head.scheduler.config.num_train_timesteps
-    noise, timestep = [], []
-    for row in index.tolist():
-        # Python's hash of a tuple of integers is the same in every process.
-        generator = torch.Generator().manual_seed(hash((seed, epoch, row)) % 2**32)
-        noise.append(torch.randn(latents.shape[1:], generator=generator))
-        timestep.append(torch.randint(steps, (), generator=generator))
-    return NoiseDraw(
-        torch.stack(noise).to(latents.device), torch.stack(timestep).to(latents.device)
-    )
+
+    shape: tuple[int, int, int]
+    """(c, h, h)."""
+    steps: int
+    """Of the noise schedule."""
+    seed: int
+    """Of the run."""
+
+    @classmethod
+    def of(cls, head: StableDiffusion, seed: int) -> Self:
+        """Return the source for a head's latents and noise schedule."""
+        return cls(head.latent_shape, head.scheduler.config.num_train_timesteps, seed)
+
+    def draw(self, index: Tensor, epoch: int) -> NoiseDraw:
+        """Draw on the CPU.
+
+        Args:
+            index: Row of each image in its split [B] long.
+            epoch: Number of the epoch; -1 for validation.
+
+        Returns:
+            Noise and timesteps on the device of the index.
+        """
+        noise, timestep = [], []
+        for row in index.tolist():
+            # Python's hash of a tuple of integers is the same in every process.
+            generator = torch.Generator().manual_seed(hash((self.seed, epoch, row)) % 2**32)
+            noise.append(torch.randn(self.shape, generator=generator))
+            timestep.append(torch.randint(self.steps, (), generator=generator))
+        drawn = NoiseDraw(torch.stack(noise), torch.stack(timestep))
+        return NoiseDraw(*(part.to(index.device) for part in drawn))
 
 
 def noise_prediction_loss(

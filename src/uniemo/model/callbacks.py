@@ -4,6 +4,7 @@ Both read images without augmentation, the processes sharing them out.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,31 @@ from lightning import Callback, Trainer
 from torch import Tensor
 
 from uniemo.batch import Features
-from uniemo.diffusion import LatentCache, latent_fingerprint
+from uniemo.diffusion import LatentCache, NoiseSource, latent_fingerprint
 from uniemo.model.saving import BestCheckpoint
 from uniemo.utils.data import EmotionData
 from uniemo.utils.progress import track
+
+
+@dataclass(frozen=True)
+class JointInputs:
+    """Latent, noise and timestep of training images, looked up and drawn in a loader's workers."""
+
+    cache: LatentCache
+    noise: NoiseSource
+
+    def __call__(self, index: Tensor, flipped: Tensor, epoch: int) -> dict[str, Tensor]:
+        """Return them; see :data:`uniemo.utils.data.DiffusionInputs`."""
+        return {"latent": self.cache.lookup(index, flipped)} | self.noise.draw(
+            index, epoch
+        )._asdict()
 
 
 class LatentPass(Callback):
     """Encode every training image and its mirror image, once, before the first joint epoch.
 
     The latents stay on disk: another run on the same images and autoencoder finds them. The data
-    module's loader brings them in the batches of joint epochs.
+    module's loader brings them in the batches of joint epochs, with the noise to add.
     """
 
     cache: LatentCache | None = None
@@ -39,7 +54,8 @@ class LatentPass(Callback):
             len(data.annotations("train").emotion),
             head.latent_shape,
         )
-        data.latents = self.cache.lookup
+        noise = NoiseSource.of(head, module.settings.seed)
+        data.diffusion_inputs = JointInputs(self.cache, noise)
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Fill the cache also where a fit goes on within a joint epoch."""

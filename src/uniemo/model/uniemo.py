@@ -21,8 +21,8 @@ from uniemo.batch import Annotations, Batch, Features, Request
 from uniemo.config.model import ModelSettings
 from uniemo.diffusion import (
     NoiseDraw,
+    NoiseSource,
     StableDiffusion,
-    draw_noise,
     in_chunks,
     noise_prediction_loss,
 )
@@ -157,13 +157,12 @@ class UniEmo(lightning.LightningModule):
         return self.fusion(output.features, output.scene, output.object, emotion)
 
     def joint_losses(self, output: UnderstandingOutput, batch: Batch) -> dict[str, Tensor]:
-        """Return L_cond and L(theta) of a training batch that holds latents."""
+        """Return L_cond and L(theta) of a training batch that holds latents and noise."""
         condition = self.fuse(output, batch["emotion"])
         # In token scale, about 0.02, the head would see hardly more than its own bias (extension).
         standardised = self.fusion.standardised(condition.word)
-        theta = self.noise_prediction_losses(
-            condition, batch["latent"].float(), batch["index"], self.current_epoch
-        )
+        draw = NoiseDraw(batch["noise"], batch["timestep"])
+        theta = self.noise_prediction_losses(condition, batch["latent"].float(), draw)
         return {
             "condition": emotional_condition_loss(
                 self.understanding.emotion_head.read(standardised), batch["emotion"], output.logits
@@ -189,24 +188,25 @@ class UniEmo(lightning.LightningModule):
             + word_alignment_loss(whole, scene + object_, has_scene & has_object)
         )
 
+    @property
+    def noise(self) -> NoiseSource:
+        """What draws the noise of L(theta)."""
+        return NoiseSource.of(self.painter.diffusion, self.settings.seed)
+
     def noise_prediction_losses(
-        self, condition: Condition, latent: Tensor, index: Tensor, epoch: int
+        self, condition: Condition, latent: Tensor, draw: NoiseDraw
     ) -> Tensor:
         """Return L(theta) of each image [B].
 
         Args:
             condition: Pseudo-words of the images.
             latent: Their scaled latents [B, c, h, h].
-            index: Their rows in the split [B]: with the seed and the epoch, all that the noise
-                depends on, so that neither batch size nor number of processes changes it.
-            epoch: Number of the epoch; -1 for validation.
+            draw: Their noise and timesteps, from :attr:`noise`.
         """
         head = self.painter.diffusion
-        draw = draw_noise(head, latent, index, self.settings.seed, epoch)
 
         def losses(conditioning: Tensor, part: slice) -> Tensor:
-            own = NoiseDraw(draw.noise[part], draw.timestep[part])
-            return noise_prediction_loss(head, latent[part], conditioning, own)
+            return noise_prediction_loss(head, latent[part], conditioning, draw.rows(part))
 
         conditioning = head.condition(condition.word, self.painter.prompt)  # [B, T, W]
         return in_chunks(losses, conditioning, self.settings.images_at_once)
@@ -365,7 +365,8 @@ class UniEmo(lightning.LightningModule):
         if self.head is not None and not (untrained or self.trainer.testing):
             condition = self.fuse(output, batch["emotion"])
             latent = self.head.encode(batch["diffusion_image"])
-            losses = self.noise_prediction_losses(condition, latent, batch["index"], -1)
+            draw = self.noise.draw(batch["index"], epoch=-1)
+            losses = self.noise_prediction_losses(condition, latent, draw)
             self.validation_metrics.update_theta(losses)
 
     def on_validation_epoch_end(self) -> None:

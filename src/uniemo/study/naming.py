@@ -61,7 +61,8 @@ class NamingEvaluator:
             reading = module.read(batch["clip_image"].to(self.device))
             condition = module.fuse(reading, batch["emotion"].to(self.device))
             latent = module.painter.diffusion.encode(batch["diffusion_image"].to(self.device))
-            losses.append(module.noise_prediction_losses(condition, latent, batch["index"], -1))
+            draw = module.noise.draw(batch["index"].to(self.device), epoch=-1)
+            losses.append(module.noise_prediction_losses(condition, latent, draw))
             seed, rows = module.settings.seed, batch["index"].tolist()
             generators = [image_generator(seed, 0, row) for row in rows]
             images.append(module.painter.paint(condition, generators))

@@ -17,9 +17,9 @@ from uniemo.batch import Batch
 from uniemo.config.experiment import Experiment
 from uniemo.config.model import ModelSettings
 from uniemo.diffusion import (
+    NoiseDraw,
     SamplingConfig,
     StableDiffusion,
-    draw_noise,
     image_generator,
     noise_prediction_loss,
     sample,
@@ -59,7 +59,7 @@ class LearntWords(lightning.LightningModule):
         """Return L(theta)."""
         latent = batch["latent"].float()
         states = self.head.condition(self.words(batch["emotion"]), self.prompt)
-        draw = draw_noise(self.head, latent, batch["index"], self.seed, self.current_epoch)
+        draw = NoiseDraw(batch["noise"], batch["timestep"])
         return noise_prediction_loss(self.head, latent, states, draw).mean()
 
     def configure_optimizers(self) -> Any:

@@ -1,6 +1,6 @@
 """What the library requires of a data module, whatever files it reads.
 
-Legend: B images of a batch, c, h latent channels and side.
+Legend: B images of a batch.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,10 @@ from torch.utils.data import DataLoader
 
 from uniemo.batch import Annotations
 
-LatentLookup = Callable[[Tensor, Tensor], Tensor]
-"""Row numbers [B] long and flips [B] bool of training images -> their latents [B, c, h, h]."""
+DiffusionInputs = Callable[[Tensor, Tensor, int], dict[str, Tensor]]
+"""Row numbers [B] long and flips [B] bool of training images, and the epoch -> what a joint
+step needs of them beside their views: ``latent``, ``noise`` and ``timestep`` of
+``uniemo.batch.Batch``."""
 
 
 class EmotionData(Protocol):
@@ -25,8 +27,8 @@ class EmotionData(Protocol):
     root: str
     """The folder that the images come from."""
 
-    latents: LatentLookup | None
-    """Set by the model: adds ``latent`` to the batches of epochs with aligned views."""
+    diffusion_inputs: DiffusionInputs | None
+    """Set by the model: what it returns joins the batches of epochs with aligned views."""
 
     @property
     def scene_names(self) -> list[str]:
