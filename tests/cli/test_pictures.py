@@ -57,6 +57,13 @@ def test_painting_writes_pictures_that_depend_on_the_arguments_alone(run, photo)
     assert "beach_000.png" in names("two")
 
 
+def test_without_a_run_the_model_of_the_package_is_used(run, photo, monkeypatch, capsys):
+    monkeypatch.setattr("uniemo.cli.pictures.SHIPPED", run)
+    call("read", photo, "--json")
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["photo"] == photo
+
+
 def test_blending_and_editing_write_pictures(run, photo):
     call("blend", "awe=0.6", "fear=0.4", "-n", "1", "-o", "out", "--run", run, "--seed", "3")
     call("edit", photo, "sadness", "-o", "out", "--run", run, "--negative", "awe")
@@ -74,6 +81,8 @@ def test_words_and_models_are_exported(run, photo, capsys):
         "beach.safetensors",
     ]
     assert load_file("words/awe.safetensors")["emb_params"].shape == (1, 16)
+    call("export", "model", "--trained-only", "-o", "small", "--run", run)
+    assert set(names("small")) == {"README.md", "emotion_model", "model_index.json"}
     call("export", "model", "-o", "model", "--run", run)
     assert {"README.md", "model_index.json", "open_clip"} <= set(names("model"))
     call("paint", "awe", "-n", "1", "-o", "out", "--run", "model")
@@ -107,7 +116,7 @@ def test_bad_input_is_told_in_one_line_and_writes_nothing(run, photo, capsys, ar
     assert names(".") == [photo]
 
 
-@pytest.mark.parametrize("more", [["--run", "nothing"], ["--device", "cpud"], []])
+@pytest.mark.parametrize("more", [["--run", "nothing"], ["--device", "cpud"]])
 def test_a_model_or_device_that_is_not_there_is_told_in_one_line(run, photo, capsys, more):
     model = [] if "--device" not in more else ["--run", run]
     line = fail(capsys, "read", photo, *model, *more)

@@ -1,7 +1,7 @@
 """What is exported does in other tools what it does here."""
 
 from dataclasses import replace
-from json import dumps
+from json import dumps, loads
 from pathlib import Path
 from shutil import copytree
 
@@ -19,6 +19,7 @@ from uniemo.errors import UserError
 from uniemo.pipeline import UniEmoPipeline
 from uniemo.pipeline.exporting import (
     export_model,
+    export_trained,
     mean_word,
     photo_word,
     typical_words,
@@ -131,6 +132,32 @@ def test_the_exported_model_paints_but_is_not_exported_again(pipe, tmp_path):
     assert not (tmp_path / "again").exists()
     with pytest.raises(UserError, match="exists"):
         export_model(pipe, tmp_path / "model")
+
+
+def test_what_was_trained_alone_is_small_and_reads_and_paints_the_same(pipe, photo, tmp_path):
+    export_trained(pipe, tmp_path / "model")
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {
+        "README.md",
+        "emotion_model",
+        "model_index.json",
+    }
+    again = UniEmoPipeline.from_pretrained(tmp_path / "model")
+    again.set_progress_bar_config(disable=True)
+    assert {t.dtype for t in again.emotion_model.parameters()} == {torch.float32}
+    moments = pipe.emotion_model.space.moments
+    torch.testing.assert_close(again.emotion_model.space.moments.mean, moments.mean, rtol=0, atol=0)
+    images = [each("awe", num_images=2, output_type="pt").images for each in (again, pipe)]
+    torch.testing.assert_close(*images, rtol=0, atol=0.01)
+    readings = [list(each.read(photo)[0].probabilities.values()) for each in (again, pipe)]
+    assert readings[0] == pytest.approx(readings[1], abs=0.005)
+
+
+def test_what_was_trained_alone_refuses_another_stable_diffusion(pipe, tmp_path):
+    export_trained(pipe, tmp_path / "model")
+    config = tmp_path / "model/emotion_model/config.json"
+    config.write_text(dumps(loads(config.read_text()) | {"diffusion_digest": "another"}))
+    with pytest.raises(UserError, match="another Stable Diffusion"):
+        UniEmoPipeline.from_pretrained(tmp_path / "model")
 
 
 def test_clips_own_tokenizer_needs_no_files(trained, tmp_path):

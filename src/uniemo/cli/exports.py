@@ -11,6 +11,7 @@ from uniemo.pipeline import UniEmoPipeline
 from uniemo.pipeline.conversion import convert_uniemo, published_settings
 from uniemo.pipeline.exporting import (
     export_model,
+    export_trained,
     mean_word,
     photo_word,
     typical_words,
@@ -97,11 +98,18 @@ def model(arguments: list[str]) -> None:
         "export model",
         "Write the model in diffusers' layout (safetensors), with its card, and in open_clip/ its "
         "CLIP with the tuned vision tower.",
-        ["-o my-model"],
+        ["-o my-model", "--trained-only -o my-small-model"],
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="a new folder")
+    parser.add_argument(
+        "--trained-only",
+        action="store_true",
+        help="what was trained alone, in half precision: its Stable Diffusion is loaded from where "
+        "the training took it, and there is no open_clip/",
+    )
     given = parser.parse_args(arguments)
-    export_model(open_pipeline(given), given.output)
+    export = export_trained if given.trained_only else export_model
+    export(open_pipeline(given), given.output)
     print(f"Wrote {given.output}")
 
 

@@ -19,6 +19,7 @@ from uniemo.errors import UserError
 from uniemo.pipeline import Reading, UniEmoPipeline
 from uniemo.pipeline.emotion_pipeline import EDIT_INTENSITY, STRENGTH
 from uniemo.pipeline.photos import open_photo
+from uniemo.pipeline.sources_of_models import SHIPPED
 from uniemo.pipeline.words import emotion_weights
 from uniemo.utils.files import write_bytes
 from uniemo.vision.images import square
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from uniemo.pipeline import UniEmoPipelineOutput
 
 RUN = "runs/emoscenes"
-"""The model that is used if none is named."""
+"""The model that is used if none is named; without it, the one that comes with the package."""
 
 
 def command_parser(name: str, description: str, examples: Sequence[str]) -> argparse.ArgumentParser:
@@ -47,8 +48,9 @@ def command_parser(name: str, description: str, examples: Sequence[str]) -> argp
     )
     parser.add_argument(
         "--run",
-        default=RUN,
-        help=f"the model: a run's folder, a checkpoint, an exported folder or a hub id ({RUN})",
+        default=RUN if Path(RUN).exists() else SHIPPED,
+        help="the model: a run's folder, a checkpoint, an exported folder or a hub id; "
+        f"default: {RUN}, or else the small model that comes with the package",
     )
     parser.add_argument("--device", help="cpu or cuda; default: cuda if there is one")
     return parser
@@ -61,8 +63,6 @@ def open_pipeline(given: argparse.Namespace) -> UniEmoPipeline:
         UserError: If there is none, or the device does not exist.
     """
     disable_progress_bar()
-    if given.run == RUN and not Path(RUN).exists():  # a hub id has that form too
-        raise UserError(f"{RUN} does not exist; train it (make train PHASE=joint), or give --run")
     device = given.device or ("cuda" if torch.cuda.is_available() else "cpu")
     pipe = UniEmoPipeline.from_pretrained(given.run)
     try:

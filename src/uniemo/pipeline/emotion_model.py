@@ -19,6 +19,7 @@ from uniemo.model import Painter, UniEmo, assemble
 from uniemo.model.painter import read_features
 from uniemo.understanding import ClipBackbone, UnderstandingOutput
 from uniemo.understanding.chain import AttentionMaps
+from uniemo.utils.sources import weights_digest
 
 
 class EmotionModel(ModelMixin, ConfigMixin):  # diffusers needs both names in this module
@@ -40,6 +41,8 @@ class EmotionModel(ModelMixin, ConfigMixin):  # diffusers needs both names in th
         scene_names: Names that the scenes' attribute base numbers.
         object_names: Names that the objects' attribute base numbers.
         metrics: What was measured of this model, for its card.
+        diffusion_digest: Of the Stable Diffusion that a model was trained with which is saved
+            without it (:func:`uniemo.pipeline.exporting.export_trained`).
     """
 
     @register_to_config
@@ -54,6 +57,7 @@ class EmotionModel(ModelMixin, ConfigMixin):  # diffusers needs both names in th
         scene_names: list[str],
         object_names: list[str],
         metrics: dict[str, Any],
+        diffusion_digest: str | None = None,
     ) -> None:
         super().__init__()
         structure = dict(clip)
@@ -115,6 +119,20 @@ class EmotionModel(ModelMixin, ConfigMixin):  # diffusers needs both names in th
         """
         features, maps = self.understanding.chain.features_and_attention(clip_image)
         return read_features(self.understanding, self.fusion, features), maps
+
+    def load_head(self) -> StableDiffusion:
+        """Load the Stable Diffusion of the settings, of a model that was saved without it.
+
+        Raises:
+            UserError: If it cannot be loaded, or is another than that of the training.
+        """
+        diffusion = self.settings.diffusion or DiffusionConfig()
+        if weights_digest(diffusion.source) != self.config.diffusion_digest:
+            raise UserError(
+                f"{diffusion.source} is another Stable Diffusion than the one that this model was "
+                "trained with; train and export it again"
+            )
+        return diffusion.load()
 
     def require_space(self) -> None:
         """Check that there is something to draw features from.

@@ -34,7 +34,7 @@ from uniemo.pipeline.model_card import write_card
 from uniemo.pipeline.photos import Photo, as_list, photo_squares
 from uniemo.pipeline.picture_request import PictureRequest
 from uniemo.pipeline.readings import Reading, make_readings
-from uniemo.pipeline.sources_of_models import find_model
+from uniemo.pipeline.sources_of_models import SHIPPED, find_model
 from uniemo.pipeline.words import (
     Emotion,
     drawn_words,
@@ -119,12 +119,13 @@ class UniEmoPipeline(DiffusionPipeline):
     # --- Files ---------------------------------------------------------------------------------
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, **how: Any) -> Self:
+    def from_pretrained(cls, source: str | Path = SHIPPED, **how: Any) -> Self:
         """Load a trained model.
 
         Args:
             source: A run's folder (its joint phase is taken) or that of one phase, a checkpoint
-                file, a folder that :meth:`save_pretrained` wrote, or a hub id.
+                file, a folder that :meth:`save_pretrained` wrote, or a hub id. Without it, the
+                small model that comes with the package.
             how: Of a saved folder or hub id alone: what diffusers' ``from_pretrained`` takes, such
                 as ``dtype`` (of the diffusion parts) or ``revision``.
 
@@ -134,10 +135,14 @@ class UniEmoPipeline(DiffusionPipeline):
         found = find_model(source, how)
         if isinstance(found, Path):
             try:
-                return super().from_pretrained(str(found), **({"low_cpu_mem_usage": False} | how))
+                pipe = super().from_pretrained(str(found), **({"low_cpu_mem_usage": False} | how))
             except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
                 reason = " ".join(str(error).split())
                 raise UserError(f"model {source} cannot be loaded ({reason})") from error
+            if pipe.unet is None and pipe.emotion_model.config.diffusion_digest is not None:
+                pipe._take(pipe.emotion_model.load_head())
+                pipe.to(how.get("dtype", how.get("torch_dtype")))
+            return pipe
         return cls.of(found.model, found.metrics)
 
     @classmethod
@@ -148,16 +153,19 @@ class UniEmoPipeline(DiffusionPipeline):
             model: With its emotion space, and a diffusion head unless it only reads.
             metrics: What was measured of it, for the model card.
         """
-        trained, head = EmotionModel.of(model, metrics), model.head
-        if head is None:
-            return cls(trained)
-        return cls(
-            trained,
-            head.vae,
-            head.unet,
-            head.text_encoder,
-            head.prompts.tokenizer,
-            build_scheduler(head, model.painter.sampling.scheduler),
+        pipe = cls(EmotionModel.of(model, metrics))
+        if model.head is not None:
+            pipe._take(model.head)
+        return pipe
+
+    def _take(self, head: StableDiffusion) -> None:
+        """Take over a head's parts, with the scheduler of the run's sampling."""
+        self.register_modules(
+            vae=head.vae,
+            unet=head.unet,
+            text_encoder=head.text_encoder,
+            tokenizer=head.prompts.tokenizer,
+            scheduler=build_scheduler(head, self.emotion_model.settings.sampling.scheduler),
         )
 
     def save_pretrained(self, save_directory: str | Path, **how: Any) -> None:

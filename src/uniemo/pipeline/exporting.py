@@ -3,6 +3,7 @@
 Legend: W width of a word, n words.
 """
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from uniemo.pipeline.photos import Photo
 from uniemo.pipeline.words import Emotion, drawn_words, emotion_weights, fused_words, mix_means
 from uniemo.understanding import ClipBackbone
 from uniemo.utils.files import write_json, write_tensors
+from uniemo.utils.sources import weights_digest
 
 CLIP_FOLDER = "open_clip"
 WORD_KEY = "emb_params"
@@ -133,3 +135,27 @@ def export_model(pipe: UniEmoPipeline, folder: Path) -> None:
     with new_folder(folder) as part:
         write_clip(part / CLIP_FOLDER, pipe.emotion_model.understanding.backbone)
         pipe.write_parts(part)
+
+
+def export_trained(pipe: UniEmoPipeline, folder: Path) -> None:
+    """Write what was trained alone, in half precision: all or nothing.
+
+    Loaded, it takes its Stable Diffusion from where the training took it, and computes in float32
+    as ever. Sums of the emotion space stay in float64.
+
+    Args:
+        pipe: The pipeline.
+        folder: A new folder.
+
+    Raises:
+        UserError: If the folder holds something.
+    """
+    model = deepcopy(pipe.emotion_model)
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.dtype == torch.float32:
+            tensor.data = tensor.data.half()
+    if model.settings.diffusion is not None:
+        digest = weights_digest(model.settings.diffusion.source)
+        model.register_to_config(diffusion_digest=digest)
+    with new_folder(folder) as part:
+        UniEmoPipeline(model).write_parts(part)

@@ -13,6 +13,10 @@ from uniemo.errors import UserError, first_line
 from uniemo.model import UniEmo, load_model
 from uniemo.model.saving import BEST
 from uniemo.utils.files import read_json
+from uniemo.utils.sources import resolve
+
+SHIPPED = "package:pipeline/weights"
+"""The small trained model that comes with the package."""
 
 INDEX = "model_index.json"  # diffusers' name for what a folder's parts are
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -38,7 +42,7 @@ def find_model(source: str | Path, how: dict[str, Any]) -> Path | TrainedModel:
         UserError: If there is none, or a checkpoint is given arguments.
     """
     download = {key: how.pop(key) for key in DOWNLOAD if key in how}
-    path = Path(source).expanduser()
+    path = Path(resolve(str(source))).expanduser()
     if path.is_dir() and (path / INDEX).is_file():
         return path
     checkpoint = _checkpoint(path)
