@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import open_clip
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, PNDMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
 from PIL import Image
 from safetensors.torch import save_file
 from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from uniemo.batch import Annotations, Batch
 from uniemo.config.model import ClipConfig, DiffusionConfig, ModelConfig, ModelSettings
-from uniemo.diffusion import SamplingConfig, StableDiffusion
-from uniemo.diffusion.stable_diffusion import Parts
+from uniemo.diffusion import SamplingConfig
 from uniemo.emotions import EMOTIONS
 from uniemo.fusion import AttributeBase
 from uniemo.model import UniEmo, build_model
@@ -107,24 +106,6 @@ TEXT_ENCODER = {
 }
 SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 MERGES = ["c a", "ca t</w>", "d o", "do g</w>", "o f</w>"]
-
-
-def random_head(
-    vae: dict[str, Any],
-    unet: dict[str, Any],
-    text_encoder: dict[str, Any],
-    scheduler: dict[str, Any],
-    tokenizer: CLIPTokenizer | None = None,
-) -> StableDiffusion:
-    """Build a Stable Diffusion with random weights from the configurations of its parts."""
-    parts = Parts(
-        vae=AutoencoderKL(**vae),
-        unet=UNet2DConditionModel(**unet),
-        text_encoder=CLIPTextModel(CLIPTextConfig(**text_encoder)),
-        tokenizer=tokenizer,
-        scheduler=DDPMScheduler.from_config(scheduler),
-    )
-    return StableDiffusion(parts)
 
 
 def write_tokenizer(folder: Path) -> int:

@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import save_file
 from transformers import CLIPTokenizer
 
-from tests.tiny import UNET, VAE, random_head
+from tests.tiny import UNET, VAE
 from uniemo.backbones.captions import CONTEXT_LENGTH, build_tokenizer
 from uniemo.backbones.denoiser import SCHEDULE
 from uniemo.diffusion import StableDiffusion
+from uniemo.diffusion.random_weights import random_stable_diffusion
 
 WIDTH = 16
 
@@ -57,7 +58,9 @@ def head(tokenizer: CLIPTokenizer) -> StableDiffusion:
         "num_attention_heads": 2,
         "max_position_embeddings": CONTEXT_LENGTH,
     }
-    return random_head(VAE | vae, UNET | {"sample_size": 16}, text_encoder, SCHEDULE, tokenizer)
+    return random_stable_diffusion(
+        VAE | vae, UNET | {"sample_size": 16}, text_encoder, SCHEDULE, tokenizer
+    )
 
 
 @pytest.fixture

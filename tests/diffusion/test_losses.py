@@ -82,6 +82,19 @@ def test_chunks_change_neither_losses_nor_gradients(head: StableDiffusion) -> No
     torch.testing.assert_close(without, losses(words, slice(0, 7)).detach())
 
 
+def test_gradients_of_chunks_that_float16_would_lose_are_kept() -> None:
+    inputs = torch.randn(6, 5, requires_grad=True)
+
+    def losses(own: torch.Tensor, _: slice) -> torch.Tensor:
+        return 1e-8 * own.half().float().square().mean(dim=1)
+
+    def gradient(scale: float) -> torch.Tensor:
+        return torch.autograd.grad(in_chunks(losses, inputs, 4, scale).sum(), inputs)[0]
+
+    assert not gradient(1.0).any()
+    torch.testing.assert_close(gradient(2.0**14), 2e-8 / 5 * inputs.detach(), rtol=0.02, atol=1e-12)
+
+
 def test_draw_depends_on_seed_epoch_and_row_alone(head: StableDiffusion) -> None:
     rows = torch.randperm(2000)
     one = NoiseSource.of(head, seed=3).draw(rows, epoch=1)

@@ -7,13 +7,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from tests.tiny import random_head
 from uniemo.diffusion import (
     NoiseSource,
     StableDiffusion,
     noise_prediction_loss,
     stable_diffusion,
 )
+from uniemo.diffusion.random_weights import random_stable_diffusion
 from uniemo.errors import UserError
 
 
@@ -120,12 +120,12 @@ def test_parts_that_do_not_fit_are_rejected(
     )
     text = head.text_encoder.config.to_dict()
     with pytest.raises(UserError, match=message), torch.device("meta"):
-        random_head(vae, unet, text, scheduler)
+        random_stable_diffusion(vae, unet, text, scheduler)
 
 
 def test_published_size_is_built_without_memory() -> None:
     with torch.device("meta"):
-        head = random_head(
+        head = random_stable_diffusion(
             vae={
                 "down_block_types": ["DownEncoderBlock2D"] * 4,
                 "up_block_types": ["UpDecoderBlock2D"] * 4,

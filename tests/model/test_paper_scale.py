@@ -3,31 +3,11 @@
 import torch
 from torch import Tensor
 
-from tests.tiny import random_head
 from uniemo.config.experiment import Experiment
+from uniemo.diffusion.random_weights import STABLE_DIFFUSION_15, random_stable_diffusion
 from uniemo.model import assemble
 from uniemo.model.optimizer import trained_parameters
 from uniemo.understanding import load_clip
-
-STABLE_DIFFUSION_15 = {
-    "vae": {
-        "down_block_types": ["DownEncoderBlock2D"] * 4,
-        "up_block_types": ["UpDecoderBlock2D"] * 4,
-        "block_out_channels": [128, 256, 512, 512],
-        "layers_per_block": 2,
-        "latent_channels": 4,
-        "sample_size": 512,
-    },
-    "unet": {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},
-    "text_encoder": {
-        "vocab_size": 49408,
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-    },
-    "scheduler": {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"},
-}
 
 
 def test_paper_scale_has_the_papers_widths_and_trains_what_the_paper_trains():
@@ -39,7 +19,7 @@ def test_paper_scale_has_the_papers_widths_and_trains_what_the_paper_trains():
     settings = Experiment.read("emoset").model
     with torch.device("meta"):
         backbone = load_clip(settings.clip.model, load_weights=False)
-        head = random_head(**STABLE_DIFFUSION_15)
+        head = random_stable_diffusion(**STABLE_DIFFUSION_15)
         module = assemble(backbone, head, settings)
     chain, fusion = module.understanding.chain, module.fusion
     assert (chain.width, fusion.embedding_width, module.head.width) == (1024, 768, 768)
@@ -82,7 +62,7 @@ def test_an_image_keeps_the_memory_that_the_settings_name(monkeypatch):
         lambda q, k, v, **_: Fused.apply(q, k, v),
     )
     with torch.device("meta"):
-        head = random_head(**STABLE_DIFFUSION_15).to(torch.bfloat16)
+        head = random_stable_diffusion(**STABLE_DIFFUSION_15).to(torch.bfloat16)
         latent, timestep = torch.zeros(2, 4, 64, 64), torch.zeros(2, dtype=torch.long)
         states = torch.zeros(2, 77, 768, requires_grad=True)
     weights = {p.untyped_storage()._cdata for p in head.parameters()}

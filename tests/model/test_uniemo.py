@@ -17,7 +17,6 @@ from tests.tiny import (
     VAE,
     joint_batch,
     make_batch,
-    random_head,
     tiny_model,
 )
 from uniemo.batch import Batch, Request
@@ -29,6 +28,7 @@ from uniemo.config.model import (
     OptimizerConfig,
 )
 from uniemo.curriculum.reporting import frozen_parameters
+from uniemo.diffusion.random_weights import random_stable_diffusion
 from uniemo.errors import UserError
 from uniemo.model import UniEmo, assemble, build_model, load_model
 from uniemo.model.optimizer import parameter_groups, trained_parameters
@@ -160,7 +160,7 @@ def test_a_model_without_head_takes_the_word_width_of_where_it_starts(tiny_files
     clip = load_clip(f"local-dir:{tiny_files['clip']}")
     width = clip.model.visual.proj.shape[1] + 8
     text = TEXT_ENCODER | {"hidden_size": width}
-    head = random_head(VAE, UNET | {"cross_attention_dim": width}, text, SCHEDULE)
+    head = random_stable_diffusion(VAE, UNET | {"cross_attention_dim": width}, text, SCHEDULE)
     config = ClipConfig(f"local-dir:{tiny_files['clip']}", None)
     wide = assemble(clip, head, ModelSettings(clip=config))
     checkpoint = {"state_dict": wide.state_dict(), "hyper_parameters": dict(wide.hparams)}

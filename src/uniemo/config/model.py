@@ -7,7 +7,14 @@ settings"; where a default differs from them it says so.
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
 
+import torch
+
 from uniemo.diffusion import SamplingConfig, StableDiffusion
+from uniemo.diffusion.random_weights import (
+    STABLE_DIFFUSION_15,
+    clip_tokenizer,
+    random_stable_diffusion,
+)
 from uniemo.errors import UserError, check_least
 from uniemo.fusion import (
     Coefficients,
@@ -66,12 +73,17 @@ class DiffusionConfig:
     """Images of a batch that are in the U-Net at once, 0.7 GB of GPU memory each at paper scale;
     lower it to save memory. Results do not depend on it."""
 
-    def load(self) -> StableDiffusion:
-        """Load the head.
+    def load(self, random_weights: bool = False) -> StableDiffusion:
+        """Load the head, or one of Stable Diffusion 1.5's structure with random weights.
 
         Raises:
             UserError: If a part cannot be found or read, or the parts do not fit together.
         """
+        if random_weights:
+            dtype = getattr(torch, self.dtype)
+            return random_stable_diffusion(
+                **STABLE_DIFFUSION_15, tokenizer=clip_tokenizer(), dtype=dtype
+            )
         return StableDiffusion.from_pretrained(resolve(self.source), self.dtype)
 
 
@@ -255,6 +267,10 @@ class ModelSettings:
     """Checkpoint whose trained weights to start from, as the third phase does from the joint
     phase's; null for fresh ones."""
 
+    random_weights: bool = False
+    """Whether CLIP and Stable Diffusion (1.5's structure) have random weights: for a dry run of
+    their memory and speed, which needs no download and learns nothing."""
+
     cache: str = "~/.cache/uniemo/latents"
     """Folder for the latents of the training images."""
 
@@ -281,7 +297,7 @@ class ModelSettings:
         """
         settings: dict[str, Any] = {"start_from": start_from}
         for each in fields(cls):
-            if each.name not in ("optimizer", "cache", "start_from"):
+            if each.name not in ("optimizer", "cache", "start_from", "random_weights"):
                 kind: Any = each.default_factory
                 value = saved[each.name]
                 settings[each.name] = kind(**value) if isinstance(value, dict) else value

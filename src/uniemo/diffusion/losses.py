@@ -99,7 +99,9 @@ def noise_prediction_loss(
     return (prediction - target).square().mean(dim=(1, 2, 3))  # [B]
 
 
-def in_chunks(losses: Callable[[Tensor, slice], Tensor], inputs: Tensor, size: int) -> Tensor:
+def in_chunks(
+    losses: Callable[[Tensor, slice], Tensor], inputs: Tensor, size: int, scale: float = 1.0
+) -> Tensor:
     """Compute losses chunk by chunk, each with its gradient, to save memory (extension).
 
     The head is frozen, so the backward pass needs only the gradient with respect to the inputs. It
@@ -111,13 +113,15 @@ def in_chunks(losses: Callable[[Tensor, slice], Tensor], inputs: Tensor, size: i
             of each image [b]; each loss may depend on the image's own input only.
         inputs: Of all images [B, ...], such as the hidden states of their prompts.
         size: Images per chunk.
+        scale: Gradients are computed of the losses times this number and then divided by it, since
+            small ones would be lost in float16: the caller's own loss scaling comes too late.
 
     Returns:
         The loss of each image [B].
     """
     if len(inputs) <= size:
         return losses(inputs, slice(0, len(inputs)))
-    return _InChunks.apply(inputs, losses, size)
+    return _InChunks.apply(inputs, losses, size, scale)
 
 
 class _InChunks(torch.autograd.Function):
@@ -125,7 +129,11 @@ class _InChunks(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, losses: Callable[[Tensor, slice], Tensor], size: int
+        ctx: Any,
+        inputs: Tensor,
+        losses: Callable[[Tensor, slice], Tensor],
+        size: int,
+        scale: float,
     ) -> Tensor:
         needs_gradient = ctx.needs_input_grad[0]
         values: list[Tensor] = []
@@ -136,14 +144,14 @@ class _InChunks(torch.autograd.Function):
             with torch.set_grad_enabled(needs_gradient):
                 value = losses(own, part)  # [b]
                 if needs_gradient:
-                    gradients += torch.autograd.grad(value.sum(), own)
+                    gradients += torch.autograd.grad(scale * value.sum(), own)
             values.append(value.detach())
         if needs_gradient:
-            ctx.save_for_backward(torch.cat(gradients))  # [B, ...]
+            ctx.save_for_backward(torch.cat(gradients) / scale)  # [B, ...]
         return torch.cat(values)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (own,) = ctx.saved_tensors
-        return gradient.view(-1, *[1] * (own.ndim - 1)) * own, None, None
+        return gradient.view(-1, *[1] * (own.ndim - 1)) * own, None, None, None

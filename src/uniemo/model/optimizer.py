@@ -60,6 +60,16 @@ def parameter_groups(
     ]
 
 
+def adamw(groups: list[dict[str, Any]], fused: bool) -> torch.optim.AdamW:
+    """Return AdamW for parameter groups, at rate 1: :func:`stage_schedule` sets theirs.
+
+    Args:
+        groups: From :func:`parameter_groups`.
+        fused: Whether one kernel updates all weights, which GPUs do faster.
+    """
+    return torch.optim.AdamW(groups, lr=1.0, betas=(0.9, 0.999), fused=fused)
+
+
 def stage_rate(
     stages: tuple[StageRates, StageRates],
     warmup: float,

@@ -36,7 +36,12 @@ from uniemo.fusion import (
     words_of_names,
 )
 from uniemo.model.callbacks import EmotionSpacePass, LatentPass
-from uniemo.model.optimizer import parameter_groups, stage_schedule, trained_parameters
+from uniemo.model.optimizer import (
+    adamw,
+    parameter_groups,
+    stage_schedule,
+    trained_parameters,
+)
 from uniemo.model.painter import Painter, read_features
 from uniemo.model.validation_metrics import ValidationMetrics
 from uniemo.understanding import (
@@ -209,7 +214,10 @@ class UniEmo(lightning.LightningModule):
             return noise_prediction_loss(head, latent[part], conditioning, draw.rows(part))
 
         conditioning = head.condition(condition.word, self.painter.prompt)  # [B, T, W]
-        return in_chunks(losses, conditioning, self.settings.images_at_once)
+        # Without the mean over its elements a loss has gradients that float16 can hold; a power of
+        # two changes no other number.
+        scale = 2.0 ** round(math.log2(latent[0].numel()))
+        return in_chunks(losses, conditioning, self.settings.images_at_once, scale)
 
     # --- What the training split fixes -----------------------------------------------------------
 
@@ -345,9 +353,9 @@ class UniEmo(lightning.LightningModule):
             )
         rates = self.settings.optimizer
         stages = rates.understanding, getattr(rates, self.last_stage)
-        optimizer = torch.optim.AdamW(
-            parameter_groups(self, rates, stages), lr=1.0, betas=(0.9, 0.999)
-        )
+        # Under a gradient scaler Lightning clips no gradients for a fused optimiser.
+        fused = self.device.type == "cuda" and self.trainer.scaler is None
+        optimizer = adamw(parameter_groups(self, rates, stages), fused)
         schedule = stage_schedule(optimizer, stages, rates.warmup, *self.stage_ends)
         return {
             "optimizer": optimizer,
