@@ -9,7 +9,6 @@ import datasets
 from data_modules.dataset import read_annotations
 from data_modules.source import cache_folder, open_source
 from data_modules.views import open_image, unreadable
-from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.errors import UserError
 
 
@@ -28,9 +27,10 @@ def check(root: str, cache_dir: str | None = None) -> str:
         UserError: If a file, a row, a name or an image is broken, or an image is in two splits.
     """
     source = open_source(root)
+    names = source.emotions.names
     lines = [
         f"{source.root}: {len(source.scene_names)} scenes and {len(source.object_names)} objects",
-        " ".join(f"{name:>11}" for name in ("split", "images", *EMOTIONS, "scene", "object")),
+        " ".join(f"{name:>11}" for name in ("split", "images", *names, "scene", "object")),
     ]
     split_of: dict[str, str] = {}
     for split in source.splits:
@@ -45,7 +45,7 @@ def check(root: str, cache_dir: str | None = None) -> str:
         with ThreadPoolExecutor(os.cpu_count()) as readers:
             list(readers.map(partial(_decode, images), range(len(images))))
         labels = read_annotations(table, len(source.object_names))
-        counts = labels.emotion.bincount(minlength=N_EMOTIONS).tolist()
+        counts = labels.emotion.bincount(minlength=len(source.emotions)).tolist()
         shares = [(labels.scene >= 0).float().mean(), labels.objects.any(dim=1).float().mean()]
         cells = [split, len(table), *counts, *(f"{share.item():.1%}" for share in shares)]
         lines.append(" ".join(f"{cell:>11}" for cell in cells))

@@ -16,6 +16,7 @@ from data_modules.layout import EmoSetLayout
 from data_modules.source import cache_folder, open_source
 from data_modules.views import CLIP_MEAN, CLIP_STD, ViewTransform
 from uniemo.batch import Annotations
+from uniemo.emotions import Emotions
 from uniemo.errors import UserError
 from uniemo.utils.data import DiffusionInputs, EmotionData
 from uniemo.utils.emoset_files import SPLITS
@@ -118,6 +119,11 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
     @cached_property
     def _source(self) -> EmoSetLayout | HubCopy:
         return open_source(self.root)
+
+    @property
+    def emotions(self) -> Emotions:
+        """What the images are labelled with."""
+        return self._source.emotions
 
     @property
     def scene_names(self) -> list[str]:
@@ -275,7 +281,8 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
 
     def _generated_table(self, generated: GeneratedConfig) -> datasets.Dataset:
         # The pool's attributes are numbered by the names of the real images, so that the two agree.
-        pool = EmoSetLayout(Path(generated.root).expanduser(), self.scene_names, self.object_names)
+        folder = Path(generated.root).expanduser()
+        pool = EmoSetLayout(folder, self.emotions, self.scene_names, self.object_names)
         return pool.table("train", self.cache_dir)
 
     def _loader(

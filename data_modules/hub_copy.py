@@ -11,7 +11,7 @@ import datasets
 from datasets.features.features import FeatureType
 
 from data_modules.layout import FEATURES
-from uniemo.emotions import EMOTIONS
+from uniemo.emotions import EMOTIONS, Emotions
 from uniemo.errors import UserError
 from uniemo.utils.emoset_files import SPLITS
 
@@ -31,6 +31,7 @@ class HubCopy:
             under it names their split (``data/train-00000-of-00002.parquet``, ``test/0.parquet``).
     """
 
+    emotions = Emotions()
     scene_names: list[str] = []
     object_names: list[str] = []
 

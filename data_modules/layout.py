@@ -16,9 +16,9 @@ from typing import Any, Final, Self
 import datasets
 from datasets.arrow_writer import ArrowWriter
 
-from uniemo.emotions import EMOTIONS
+from uniemo.emotions import Emotions
 from uniemo.errors import UserError
-from uniemo.utils.emoset_files import SPLITS, SplitRow, read_annotation, read_names, read_split
+from uniemo.utils.emoset_files import SPLITS, SplitRow, read_annotation, read_info, read_split
 from uniemo.utils.files import atomic_path
 
 FEATURES: Final = datasets.Features(
@@ -43,6 +43,7 @@ class EmoSetLayout:
 
     Args:
         root: The folder that holds ``{train,val,test}.json``, ``image/`` and ``annotation/``.
+        emotions: What the images may evoke.
         scene_names: Scene names in index order. Empty: scene annotations are not read.
         object_names: Object names in index order. Empty: object annotations are not read.
 
@@ -50,10 +51,16 @@ class EmoSetLayout:
         UserError: If the folder does not exist.
     """
 
-    def __init__(self, root: Path, scene_names: Iterable[str], object_names: Iterable[str]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        emotions: Emotions,
+        scene_names: Iterable[str],
+        object_names: Iterable[str],
+    ) -> None:
         if not root.is_dir():
             raise UserError(f"data folder {root} does not exist; give one in EmoSet's layout")
-        self.root = root
+        self.root, self.emotions = root, emotions
         self._absolute_root = root.resolve()
         self.scene_names = list(scene_names)
         self.object_names = list(object_names)
@@ -65,10 +72,9 @@ class EmoSetLayout:
         """Open a folder with the names that its own ``info.json`` lists.
 
         Raises:
-            UserError: If ``info.json`` is missing, malformed, or numbers the emotions in an order
-                other than :data:`uniemo.emotions.EMOTIONS`.
+            UserError: If ``info.json`` is missing or malformed.
         """
-        return cls(root, *read_names(root))
+        return cls(root, *read_info(root))
 
     @property
     def splits(self) -> list[str]:
@@ -89,7 +95,7 @@ class EmoSetLayout:
             UserError: If the split or an annotation is missing, malformed or names something that
                 ``info.json`` does not, if an image is missing, or if the split is empty.
         """
-        rows = read_split(self.root, split)
+        rows = read_split(self.root, split, self.emotions)
         arrow = cache_dir / f"{split}-{self._fingerprint(rows)}.arrow"
         if not arrow.is_file():
             with ThreadPoolExecutor(_READERS) as readers:
@@ -105,6 +111,8 @@ class EmoSetLayout:
     def _fingerprint(self, rows: list[SplitRow]) -> str:
         """Name a split's content by its rows, all names, and its files' times and sizes."""
         names = [self.scene_names, self.object_names]
+        if self.emotions != Emotions():
+            names.append(list(self.emotions.names))
         content = json.dumps([_FORMAT, str(self._absolute_root), names, rows])
         digest = blake2b(content.encode(), digest_size=16)
         for row in rows:
@@ -128,7 +136,7 @@ class EmoSetLayout:
         return {
             "image": str(self._absolute_root / row.image),
             "image_id": row.image_id,
-            "emotion": EMOTIONS.index(row.emotion),
+            "emotion": self.emotions.index(row.emotion),
             "scene": next(iter(_indices(scene, self._scene_index, "scene", path)), -1),
             "objects": _indices(annotation.objects, self._object_index, "object", path),
             "brightness": annotation.brightness,

@@ -19,7 +19,7 @@ from data_modules.emoscenes.compose import compose
 from data_modules.emoscenes.objects import OBJECT_NAMES
 from data_modules.emoscenes.recipe import LEVELS, build_recipe
 from data_modules.emoscenes.scenes import SCENE_NAMES
-from uniemo.emotions import EMOTIONS, N_EMOTIONS
+from uniemo.emotions import EMOTIONS, N_EMOTIONS, Emotions
 from uniemo.errors import UserError
 from uniemo.utils.emoset_files import (
     SPLITS,
@@ -74,7 +74,7 @@ def write_emoscenes(
     ) as scratch:
         fresh = Path(scratch, "fresh")
         _write_images(fresh, card, processes or os.cpu_count() or 1)
-        write_info(fresh, _attributes(), compact=True)
+        write_info(fresh, _attributes(), Emotions(), compact=True)
         (fresh / CARD_NAME).write_text(json.dumps(card), "utf-8")
         (fresh / "DATA_CARD.md").write_text(describe(card), "utf-8")
         if root.exists():

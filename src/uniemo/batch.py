@@ -17,7 +17,7 @@ class Batch(TypedDict):
     latent: NotRequired[Tensor]  # [B, c, h, h] float, of the diffusion view; in joint epochs alone
     noise: NotRequired[Tensor]  # [B, c, h, h] float, standard normal; where there is a latent
     timestep: NotRequired[Tensor]  # [B] long, of the noise schedule; where there is a latent
-    emotion: Tensor  # [B] long, index into EMOTIONS
+    emotion: Tensor  # [B] long, index into the data set's emotions
     scene: Tensor  # [B] long, -1 where no scene is annotated
     objects: Tensor  # [B, O] bool, multi-label; all False where no object is annotated
     brightness: Tensor  # [B] float in [0, 1]

@@ -20,7 +20,7 @@ from uniemo.emotions import N_EMOTIONS
 )
 def test_every_image_is_asked_for_once_and_pools_get_their_share(n_images, shares, batch_size):
     pools = [PoolConfig(float(i), i + 1, share) for i, share in enumerate(shares)]
-    requests = build_requests(n_images, pools, batch_size)
+    requests = build_requests(N_EMOTIONS, n_images, pools, batch_size)
     assert [request.number for request in requests] == list(range(len(requests)))
     assert all(1 <= len(request.emotion) <= batch_size for request in requests)
     emotion = torch.cat([request.emotion for request in requests])
@@ -36,7 +36,7 @@ def test_every_image_is_asked_for_once_and_pools_get_their_share(n_images, share
 
 def test_the_first_images_belong_to_the_first_pool():
     first, second = PoolConfig(2.0, 8, 1.0), PoolConfig(5.0, 20, 3.0)
-    requests = build_requests(8, [first, second], batch_size=100)
+    requests = build_requests(N_EMOTIONS, 8, [first, second], batch_size=100)
     assert [sorted(set(r.image_index.tolist())) for r in requests] == [[0, 1], [2, 3, 4, 5, 6, 7]]
 
 

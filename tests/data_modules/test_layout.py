@@ -69,21 +69,26 @@ def test_many_may_read_a_split_at_once(own_root, tmp_path):
     assert len(list((tmp_path / "arrow").iterdir())) == 1
 
 
-def break_info(root: Path) -> None:
-    def swap(info: dict) -> dict:
-        names = list(EMOTIONS)
-        names[0], names[1] = names[1], names[0]
-        info["emotion"]["label2idx"] = {name: index for index, name in enumerate(names)}
-        return info
+def test_mikels_emotions_may_be_numbered_in_any_order(own_root, tmp_path):
+    def reverse(info: dict) -> dict:
+        names = {name: index for index, name in enumerate(reversed(EMOTIONS))}
+        return info | {"emotion": {"label2idx": names}}
 
-    edit(root / "info.json", swap)
+    labels = EmoSetLayout.read(own_root).table("train", tmp_path)["emotion"]
+    edit(own_root / "info.json", reverse)
+    assert EmoSetLayout.read(own_root).table("train", tmp_path)["emotion"] == labels
 
 
 @pytest.mark.parametrize(
     ("breakage", "words"),
     [
         (lambda root: (root / "info.json").unlink(), ["info.json", "missing"]),
-        (break_info, ["info.json", "emotions", "order"]),
+        (
+            lambda root: edit(
+                root / "info.json", lambda info: info | {"emotion": {"label2idx": {"awe": 0}}}
+            ),
+            ["info.json", "there are 1 emotions"],
+        ),
         (
             lambda root: edit(root / "info.json", lambda info: info | {"scene": {}}),
             ["info.json", "scene.label2idx"],

@@ -28,6 +28,7 @@ def full_report(side: int = 64) -> EvaluationReport:
         "checkpoint": "runs/emoscenes/a_phase_with_a_long_name_that_must_wrap/best.ckpt",
         "seed": 0,
         "protocol": "published",
+        "emotions": list(EMOTIONS),
         "understanding": {
             "accuracy": 0.71, "accuracy_polarity": 0.88, "f1_macro": 0.7, "ece": 0.04,
             "confusion": confusion, "ceiling": 0.83, "bayes_rule": 0.84,

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 
+from uniemo.emotions import Emotions
 from uniemo.evaluation.build_networks import EvaluationNetworks
 from uniemo.evaluation.generation_metrics import GenerationMetrics, nearest, without_nan
 from uniemo.evaluation.judge import Judge
@@ -41,8 +42,8 @@ def networks_and_judge() -> tuple[EvaluationNetworks, Judge]:
 
 def evaluate(networks_and_judge, image, emotion, index, batch_size, published=False):
     evaluation = GenerationMetrics(
-        *networks_and_judge, real(80, 1), real(64, 2), real(64, 2), emotion.bincount(), published,
-        torch.device("cpu"),
+        *networks_and_judge, real(80, 1), real(64, 2), real(64, 2), emotion.bincount(), Emotions(),
+        published,        torch.device("cpu"),
     )  # fmt: skip
     for part in torch.arange(len(image)).split(batch_size):
         evaluation.update(GeneratedBatch(image[part], emotion[part], index[part]))

@@ -21,9 +21,9 @@ def table(n: int, seed: int) -> FeatureTable:
 
 def test_judge_is_fitted_once_and_then_read(tmp_path, monkeypatch):
     network = efficientnet_lite0(32)
-    first = fit_judge(network, table(60, 0), table(30, 1), 2, tmp_path)
+    first = fit_judge(network, table(60, 0), table(30, 1), 8, 2, tmp_path)
     monkeypatch.setattr("uniemo.evaluation.judge.fit_linear_probe", None)
-    second = fit_judge(network, table(60, 0), table(30, 1), 2, tmp_path)
+    second = fit_judge(network, table(60, 0), table(30, 1), 8, 2, tmp_path)
     features = table(5, 2).features
     a, b = first.predict(features), second.predict(features)
     assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
@@ -39,7 +39,7 @@ def without_names(t: FeatureTable) -> FeatureTable:
 
 def test_judge_has_no_probe_of_names_that_the_data_lack(tmp_path):
     bare = [without_names(t) for t in (table(60, 0), table(9, 1))]
-    judge = fit_judge(efficientnet_lite0(32), *bare, 0, tmp_path)
+    judge = fit_judge(efficientnet_lite0(32), *bare, 8, 0, tmp_path)
     prediction = judge.predict(table(5, 2).features)
     assert prediction.scene is None
     assert prediction.objects is None

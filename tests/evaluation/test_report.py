@@ -13,6 +13,7 @@ import torch
 
 from tests.evaluation.full_report import full_report
 from uniemo.curriculum.curves import curve_logger, read_curves
+from uniemo.emotions import EMOTIONS
 from uniemo.evaluation.figures import curve_svg, data_uri
 from uniemo.evaluation.report import EvaluationReport, read_filter_examples
 
@@ -99,10 +100,10 @@ def write_curves(run, start, text):
 
 
 def test_filter_examples_come_from_the_manifest(run):
-    found = read_filter_examples(run.folder / "generate")
+    found = read_filter_examples(run.folder / "generate", EMOTIONS)
     assert [f.reason for f in found].count("kept") == 2
     assert {f.reason for f in found} == {"kept", "wrong_emotion", "near_copy"}
-    assert read_filter_examples(run.folder / "nowhere") == []
+    assert read_filter_examples(run.folder / "nowhere", EMOTIONS) == []
 
 
 def test_small_images_stay_exact_and_large_ones_shrink():

@@ -13,7 +13,7 @@ from uniemo.evaluation.understanding_metrics import _f1_macro, read_composed_ann
 def test_macro_f1_of_resamples_is_scikit_learns():
     generator = np.random.default_rng(0)
     target, predicted = generator.integers(0, 8, (2, 5, 200))
-    scores = _f1_macro(torch.from_numpy(8 * target + predicted).double())
+    scores = _f1_macro(8, torch.from_numpy(8 * target + predicted).double())
     for row in range(5):
         expected = f1_score(target[row], predicted[row], average="macro")
         assert scores[row].item() == pytest.approx(expected)

@@ -169,7 +169,7 @@ def test_reset_forgets_everything():
     for kind in SPACES:
         space = filled(kind)
         space.reset()
-        with pytest.raises(ValueError, match="no features of 'awe'"):
+        with pytest.raises(ValueError, match="no features of emotion 1"):
             space.sample(torch.tensor([1]), generators(1))
     rows, emotion = split()
     stream(space, rows, emotion, torch.arange(200), 32)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from uniemo.emotions import EMOTIONS
+from uniemo.emotions import EMOTIONS, Emotions
 from uniemo.errors import UserError
 from uniemo.utils.emoset_files import (
     Annotation,
     SplitRow,
     read_annotation,
-    read_names,
+    read_info,
     read_split,
     write_annotation,
     write_info,
@@ -30,7 +30,7 @@ def test_rows_have_emosets_paths_unless_another_is_given() -> None:
 @pytest.mark.parametrize("compact", [False, True])
 def test_what_is_written_is_read_back(tmp_path: Path, compact: bool) -> None:
     names = {"scene": ["coast", "bakery/shop"], "object": ["Lion", "Cake"]}
-    write_info(tmp_path, {"brightness": [0.0, 0.1], **names}, compact)
+    write_info(tmp_path, {"brightness": [0.0, 0.1], **names}, Emotions(), compact)
     info = json.loads((tmp_path / "info.json").read_text())
     assert list(info) == ["emotion", "brightness", "scene", "object"]
     assert list(info["emotion"]["label2idx"]) == list(EMOTIONS)
@@ -38,11 +38,12 @@ def test_what_is_written_is_read_back(tmp_path: Path, compact: bool) -> None:
         "label2idx": {"0.0": 0, "0.1": 1},
         "idx2label": {"0": 0.0, "1": 0.1},
     }
-    assert read_names(tmp_path) == tuple(names.values())
+    assert "polarity" not in info["emotion"]  # it is the usual one
+    assert read_info(tmp_path) == (Emotions(), *names.values())
 
     rows = [ROW, SplitRow.of("awe", "7", "images/7.png")]
     write_split(tmp_path, "val", rows, compact)
-    assert read_split(tmp_path, "val") == rows
+    assert read_split(tmp_path, "val", Emotions()) == rows
 
     known = Annotation(0.25, 1.0, "coast", ["Cake", "Lion"])
     write_annotation(tmp_path, rows[0], known, {"box": None}, compact)
@@ -57,9 +58,15 @@ def test_what_is_written_is_read_back(tmp_path: Path, compact: bool) -> None:
         assert (text.count("\n") == 0) == compact
 
 
+def test_other_emotions_are_written_with_their_polarity(tmp_path: Path) -> None:
+    own = Emotions(("calm", "surprise", "fear"), (0, None, 1))
+    write_info(tmp_path, {"scene": [], "object": []}, own)
+    assert read_info(tmp_path).emotions == own
+
+
 def test_a_row_without_its_id_is_named_by_its_image(tmp_path: Path) -> None:
     (tmp_path / "test.json").write_text(json.dumps([["fear", *ROW[2:]]]))
-    assert read_split(tmp_path, "test") == [ROW]
+    assert read_split(tmp_path, "test", Emotions()) == [ROW]
 
 
 def test_an_annotation_of_another_emotion_is_refused(tmp_path: Path) -> None:

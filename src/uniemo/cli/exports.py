@@ -17,7 +17,6 @@ from uniemo.pipeline.exporting import (
     typical_words,
     write_word,
 )
-from uniemo.pipeline.words import emotion_weights
 
 USAGE = """usage: uniemo export word EMOTION -o FILE, or uniemo export model -o FOLDER,
        or uniemo export published FOLDER -o FOLDER
@@ -74,8 +73,6 @@ def word(arguments: list[str]) -> None:
         raise UserError("there is no word to export; give an emotion, or --image PHOTO")
     if given.typical is not None and given.image is not None:
         raise UserError("give one of --typical and --image")
-    if given.emotion is not None:
-        emotion_weights(given.emotion)
     output: Path = given.output
     if output.suffix != ".safetensors":
         raise UserError(f"{output} does not end in .safetensors; name it so")

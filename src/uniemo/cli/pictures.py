@@ -20,7 +20,6 @@ from uniemo.pipeline import Reading, UniEmoPipeline
 from uniemo.pipeline.emotion_pipeline import EDIT_INTENSITY, STRENGTH
 from uniemo.pipeline.photos import open_photo
 from uniemo.pipeline.sources_of_models import SHIPPED
-from uniemo.pipeline.words import emotion_weights
 from uniemo.utils.files import write_bytes
 from uniemo.vision.images import square
 
@@ -201,9 +200,9 @@ def paint(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     if not given.emotions and given.image is None:
         raise UserError("there is nothing to paint; give emotions, or --image PHOTO")
-    for emotion in given.emotions:
-        emotion_weights(emotion)
     pipe = open_pipeline(given)
+    for emotion in given.emotions:
+        pipe.weights(emotion)  # all, before the first is painted
     for emotion in given.emotions or [None]:
         output = pipe(emotion, image=given.image, **painting(given))
         parts = [Path(given.image).stem] if given.image else []
@@ -221,7 +220,6 @@ def blend(arguments: list[str]) -> None:
     add_painting(parser, 4)
     given = parser.parse_args(arguments)
     weights = read_weights(given.weights)
-    emotion_weights(weights)
     output = open_pipeline(given)(weights, **painting(given))
     write_pictures(given.output, "_".join(f"{name}{w:g}" for name, w in weights.items()), output)
 
@@ -262,7 +260,6 @@ def edit(arguments: list[str]) -> None:
     )
     add_painting(parser, 1, EDIT_INTENSITY)
     given = parser.parse_args(arguments)
-    emotion_weights(given.emotion)
     pipe = open_pipeline(given)
     output = pipe.edit(given.photo, given.emotion, given.strength, **painting(given))
     write_pictures(given.output, f"{Path(given.photo).stem}_{given.emotion}", output)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from uniemo.config.evaluation import EvaluationConfig
 from uniemo.config.model import ModelSettings
 from uniemo.config.parser import Parser, find_config
 from uniemo.diffusion import SamplingConfig, StableDiffusion
+from uniemo.emotions import Emotions
 from uniemo.errors import UserError
 from uniemo.utils.files import write_bytes
 from uniemo.utils.precision import native_precision
@@ -46,7 +48,7 @@ def experiment_parser(prog: str, description: str = "") -> Parser:
     parser.add_argument("--experiment", default="experiment", help="name of the experiment")
     parser.add_argument("--phase", default="joint", help="name of the phase")
     parser.add_argument("--runs", default="runs", help="folder of all runs")
-    parser.add_class_arguments(ModelSettings, "model")
+    parser.add_class_arguments(ModelSettings, "model", skip={"emotions"})  # the data's
     parser.add_subclass_arguments(LightningDataModule, "data", required=True, fail_untyped=False)
     parser.add_argument("--generate", type=GenerateConfig, default=GenerateConfig())
     parser.add_argument("--finetune", type=FinetuneConfig, default=FinetuneConfig())
@@ -153,6 +155,13 @@ class Experiment:
     def device(self) -> torch.device:
         """Where work outside a trainer is done."""
         return Fabric(accelerator=self.config.trainer.accelerator, devices=1).device
+
+    @cached_property
+    def emotions(self) -> Emotions:
+        """What the data set labels."""
+        return self.parser.instantiate_classes(
+            Namespace(data=self.config.data.clone())
+        ).data.emotions
 
     # --- What is built from them -----------------------------------------------------------------
 

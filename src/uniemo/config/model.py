@@ -15,6 +15,7 @@ from uniemo.diffusion.random_weights import (
     clip_tokenizer,
     random_stable_diffusion,
 )
+from uniemo.emotions import Emotions
 from uniemo.errors import UserError, check_least
 from uniemo.fusion import (
     Coefficients,
@@ -156,17 +157,17 @@ class EmotionSpaceConfig:
         """Raise a UserError if a number is out of range."""
         check_least(self, "model.space", rank=1, modes=1, jitter=0, capacity=1)
 
-    def build(self, feature_width: int) -> EmotionSpace:
+    def build(self, feature_width: int, n_emotions: int) -> EmotionSpace:
         """Build the empty emotion space for features of this width."""
         match self.kind:
             case "diagonal":
-                return DiagonalGaussian(feature_width)
+                return DiagonalGaussian(feature_width, n_emotions)
             case "tied":
-                return TiedGaussian(feature_width, self.rank, self.capacity)
+                return TiedGaussian(feature_width, self.rank, self.capacity, n_emotions)
             case "mixture":
-                return Mixture(feature_width, self.modes, self.capacity)
+                return Mixture(feature_width, self.modes, self.capacity, n_emotions)
             case "stored":
-                return StoredFeatures(feature_width, self.jitter, self.capacity)
+                return StoredFeatures(feature_width, self.jitter, self.capacity, n_emotions)
 
 
 @dataclass
@@ -277,6 +278,9 @@ class ModelSettings:
     seed: int = 0
     """Of the noise in L(theta), of dropout and of generated images; an experiment gives its own."""
 
+    emotions: Emotions = field(default_factory=Emotions)
+    """What the model distinguishes; an experiment takes those of its data set."""
+
     def __post_init__(self) -> None:
         """Check the diffusion head; within an optional group the parser would bury the error."""
         if self.diffusion is not None:
@@ -295,6 +299,7 @@ class ModelSettings:
             saved: The checkpoint's ``hyper_parameters``.
             start_from: The checkpoint; None for one whose weights are loaded otherwise.
         """
+        saved = {"emotions": {}} | saved  # the eight were not in it when there were no others
         settings: dict[str, Any] = {"start_from": start_from}
         for each in fields(cls):
             if each.name not in ("optimizer", "cache", "start_from", "random_weights"):

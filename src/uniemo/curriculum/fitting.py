@@ -1,5 +1,6 @@
 """One training: build model, data and trainer from an experiment, fit, test the best weights."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +49,7 @@ def build_run(experiment: Experiment, **trainer: Any) -> Run:
             "half precision; give bf16-mixed, and model.diffusion.dtype bfloat16 to save memory"
         )
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
-    model = build_model(experiment.model)
+    model = build_model(replace(experiment.model, emotions=experiment.emotions))
     data = experiment.data_module(model.clip_view, model.image_size)
     progress = progress_arguments(arguments["enable_progress_bar"])
     plugins = arguments["plugins"] or []

@@ -22,7 +22,7 @@ from uniemo.curriculum.pool import encode_pool, pool_of_folder, write_pool
 from uniemo.curriculum.reporting import print_paths
 from uniemo.curriculum.requests import Requests
 from uniemo.curriculum.resuming import mark_begun, mark_done, phase_result
-from uniemo.emotions import EMOTIONS, N_EMOTIONS
+from uniemo.emotions import Emotions
 from uniemo.errors import UserError
 from uniemo.filtering import Reason, Selection, select
 from uniemo.model.checkpoint import read_checkpoint
@@ -66,7 +66,7 @@ def run(experiment: Experiment, checkpoint: Path | None = None) -> None:
         table = generate_images(run, experiment, checkpoint)
     else:
         run.model.restore(trained)
-        table = pool_of_folder(Path(config.images).expanduser())
+        table = pool_of_folder(Path(config.images).expanduser(), run.model.emotions)
         folder.mkdir(parents=True, exist_ok=True)
     if run.trainer.is_global_zero:
         # 2. Filter.
@@ -77,7 +77,7 @@ def run(experiment: Experiment, checkpoint: Path | None = None) -> None:
         selection = select(encoded.candidates, encoded.reference, config.filter)
         # 3. Pool.
         write_pool(table, encoded, selection, run.model, folder)
-        print_selection(selection, encoded.candidates.target)
+        print_selection(selection, encoded.candidates.target, run.model.emotions)
         print_paths(
             ("Pool", folder / "train.json"),
             ("Manifest", folder / "manifest.parquet"),
@@ -104,14 +104,14 @@ def generate_images(run: Run, experiment: Experiment, checkpoint: Path) -> pyarr
     return read_generated(folder, requests)
 
 
-def print_selection(selection: Selection, target: Tensor) -> None:
+def print_selection(selection: Selection, target: Tensor, emotions: Emotions) -> None:
     """Print how many images of each emotion [N] were kept, or refused for which reason."""
     table = Table(box=SIMPLE_HEAD)
     table.add_column("generated images", no_wrap=True)
-    for name in (*(emotion[:4] for emotion in EMOTIONS), "all"):
+    for name in (*(emotion[:4] for emotion in emotions.names), "all"):
         table.add_column(name, justify="right")
     for reason in Reason:
-        counts = target[selection.reason == reason].bincount(minlength=N_EMOTIONS)
+        counts = target[selection.reason == reason].bincount(minlength=len(emotions))
         numbers = [*counts.tolist(), int(counts.sum())]
         table.add_row(reason.name.lower().replace("_", " "), *(f"{n:,}" for n in numbers))
     Console().print(table)

@@ -26,7 +26,6 @@ from uniemo.config.curriculum import GenerateConfig, PoolConfig
 from uniemo.config.experiment import relevant_settings
 from uniemo.curriculum.requests import build_requests, finished
 from uniemo.curriculum.resuming import DONE
-from uniemo.emotions import EMOTIONS
 from uniemo.errors import UserError
 from uniemo.fusion import Condition
 from uniemo.model import UniEmo
@@ -44,7 +43,8 @@ def plan_requests(model: UniEmo, config: GenerateConfig) -> list[Request]:
     """Return all requests: so many images of each emotion, pool by pool."""
     sampling = model.painter.sampling
     alone = PoolConfig(sampling.guidance_scale, sampling.num_inference_steps)
-    return build_requests(config.n_images, config.pools or [alone], sampling.batch_size)
+    pools = config.pools or [alone]
+    return build_requests(len(model.emotions), config.n_images, pools, sampling.batch_size)
 
 
 def request_settings(
@@ -137,7 +137,7 @@ class ImageWriter(BasePredictionWriter):
         image, condition = prediction
         grey = (image * 255).round().to(torch.uint8).cpu()  # [B, 3, H, H]
         emotion, index = batch.emotion.tolist(), batch.image_index.tolist()
-        names = [EMOTIONS[label] for label in emotion]
+        names = [module.emotions.names[label] for label in emotion]
         paths = [f"image/{e}/{e}_{k:06d}.png" for e, k in zip(names, index, strict=True)]
         with ThreadPoolExecutor() as threads:  # all images are there before the table is
             list(threads.map(self._write_image, paths, grey))

@@ -17,7 +17,7 @@ from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 from uniemo.curriculum.image_writer import named
-from uniemo.emotions import EMOTIONS, N_EMOTIONS
+from uniemo.emotions import Emotions
 from uniemo.filtering import Candidates, Reason, Reference, Selection, calibrate_temperature
 from uniemo.model import UniEmo
 from uniemo.utils.data import EmotionData
@@ -132,7 +132,7 @@ def encode_pool(
     if verifier == "clip_probe":
         val = reader.real("val")
         probe = fit_linear_probe(
-            train.features, train.emotion, N_EMOTIONS, (val.features, val.emotion)
+            train.features, train.emotion, len(model.emotions), (val.features, val.emotion)
         )
         logits, held_out, labels = probe(readings.features), probe(val.features), val.emotion
     else:
@@ -168,7 +168,7 @@ def write_pool(
     write_table(folder / "manifest.parquet", manifest)
     target = encoded.candidates.target
     for name, wanted in (("kept", selection.kept), ("refused", ~selection.kept)):
-        paths: list[list[Path]] = [[] for _ in EMOTIONS]
+        paths: list[list[Path]] = [[] for _ in model.emotions.names]
         for i in wanted.nonzero()[:, 0].tolist():
             paths[int(target[i])].append(folder / manifest["image"][i].as_py())
         write_sheet(paths, model.painter.diffusion.image_size, folder / f"{name}.png")
@@ -182,7 +182,8 @@ def write_layout(
     A scene or an object is annotated only where the name read on the image is the one that it was
     made from; what the two disagree on would teach L_S and L_O errors.
     """
-    write_info(folder, {"scene": model.fusion.scene_names, "object": model.fusion.object_names})
+    names = {"scene": model.fusion.scene_names, "object": model.fusion.object_names}
+    write_info(folder, names, model.emotions)
     rows = []
     for i, image in enumerate(manifest.to_pylist()):
         if image["reason"] != Reason.KEPT.name.lower():
@@ -191,7 +192,9 @@ def write_layout(
             image[f"read_{kind}"] if image.get(kind) == image[f"read_{kind}"] else None
             for kind in ("scene", "object")
         )
-        row = SplitRow.of(EMOTIONS[image["target"]], Path(image["image"]).stem, image["image"])
+        row = SplitRow.of(
+            model.emotions.names[image["target"]], Path(image["image"]).stem, image["image"]
+        )
         annotation = Annotation(
             round(float(readings.brightness[i]), 3),
             round(float(readings.colorfulness[i]), 3),
@@ -213,13 +216,13 @@ def write_sheet(paths: list[list[Path]], size: int, path: Path) -> None:
         save_image(make_grid(sheet.flatten(0, 1), nrow=SHEET, padding=2), part, format="png")
 
 
-def pool_of_folder(images: Path) -> pyarrow.Table:
+def pool_of_folder(images: Path, emotions: Emotions) -> pyarrow.Table:
     """Return the rows of a folder ``<emotion>/*.png|jpg``, by absolute paths.
 
     Raises:
         UserError: If an emotion has fewer than two images.
     """
-    files = EmotionImageFolder(images, per_emotion=2**31, size=1).files
+    files = EmotionImageFolder(images, emotions, per_emotion=2**31, size=1).files
     target, index, paths = zip(*files, strict=True)
     image = [str(path.resolve()) for path in paths]
     return pyarrow.table({"image": image, "target": target, "index": index})

@@ -16,7 +16,6 @@ from torchvision.utils import make_grid, save_image
 
 from uniemo.config.experiment import Experiment
 from uniemo.curriculum.resuming import mark_begun
-from uniemo.emotions import N_EMOTIONS
 from uniemo.model import UniEmo
 from uniemo.model.optimizer import trained_parameters
 from uniemo.model.saving import BestCheckpoint
@@ -143,9 +142,9 @@ def progress_arguments(enabled: bool | None) -> dict[str, Any]:
 
 def save_sample_grid(model: UniEmo, trainer: Trainer, path: Path) -> None:
     """Generate images 0 to 7 of every emotion, a row each; save and log the grid."""
-    per_emotion = 8
-    emotion = torch.arange(N_EMOTIONS).repeat_interleave(per_emotion)
-    index = torch.arange(per_emotion).repeat(N_EMOTIONS)
+    per_emotion, n_emotions = 8, len(model.emotions)
+    emotion = torch.arange(n_emotions).repeat_interleave(per_emotion)
+    index = torch.arange(per_emotion).repeat(n_emotions)
     training = model.training
     model.eval()
     images, _ = model.painter.generate(emotion, index)

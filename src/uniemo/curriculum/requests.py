@@ -15,10 +15,11 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from uniemo.batch import Request
 from uniemo.config.curriculum import PoolConfig
-from uniemo.emotions import N_EMOTIONS
 
 
-def build_requests(n_images: int, pools: list[PoolConfig], batch_size: int) -> list[Request]:
+def build_requests(
+    n_emotions: int, n_images: int, pools: list[PoolConfig], batch_size: int
+) -> list[Request]:
     """Return the batches that make ``n_images`` of every emotion, of all pools (one or more).
 
     Within an emotion the first images belong to the first pool, and so on; the last batch of a pool
@@ -28,8 +29,8 @@ def build_requests(n_images: int, pools: list[PoolConfig], batch_size: int) -> l
     shares = torch.tensor([0.0, *(pool.share for pool in pools)], dtype=torch.float64).cumsum(0)
     edges = (shares / shares[-1] * n_images).round().long().tolist()
     for pool, start, stop in zip(pools, edges[:-1], edges[1:], strict=True):
-        emotion = torch.arange(N_EMOTIONS).repeat_interleave(stop - start)
-        index = torch.arange(start, stop).repeat(N_EMOTIONS)
+        emotion = torch.arange(n_emotions).repeat_interleave(stop - start)
+        index = torch.arange(start, stop).repeat(n_emotions)
         for part in zip(emotion.split(batch_size), index.split(batch_size), strict=True):
             if len(part[0]):
                 request = Request(

@@ -18,7 +18,6 @@ from uniemo.config.evaluation import Protocol
 from uniemo.config.experiment import Experiment
 from uniemo.curriculum.curves import read_curves
 from uniemo.diffusion import StableDiffusion
-from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
 from uniemo.evaluation.evaluator import Evaluator
 from uniemo.evaluation.generation_metrics import GenerationResult, without_nan
@@ -82,10 +81,12 @@ def evaluate_checkpoint(
         batches = images_from_model(
             generator, config.n_images, config.batch_size, experiment.sampling
         )
-        counts = torch.full((N_EMOTIONS,), config.n_images)
+        counts = torch.full((len(module.emotions),), config.n_images)
         result = evaluator.evaluate(batches, counts, protocol)
         metrics["generation"] = {"checkpoint": str(source)} | result.metrics
-    recognition.understanding["linear_probe"] = linear_probe_accuracy(clip, cache)
+    recognition.understanding["linear_probe"] = linear_probe_accuracy(
+        clip, cache, len(module.emotions)
+    )
     baseline = names_baseline_accuracy(module, data, clip, cache)
     if baseline is not None:
         recognition.understanding["names_baseline"] = baseline
@@ -94,7 +95,9 @@ def evaluate_checkpoint(
     # 4. Write it down.
     report = EvaluationReport(metrics, *_dataset(data), attention_examples=recognition.examples)
     report.curves = {phase: read_curves(experiment.folder / phase) for phase in TRAINED}
-    report.filter_examples = read_filter_examples(experiment.folder / "generate")
+    report.filter_examples = read_filter_examples(
+        experiment.folder / "generate", module.emotions.names
+    )
     return _write(report, experiment.folder / "eval", data, result)
 
 
@@ -109,7 +112,9 @@ def evaluate_folder(
         UserError: If images are missing or cannot be read.
     """
     head = experiment.head()
-    folder = EmotionImageFolder(images, experiment.evaluation.n_images, head.image_size)
+    folder = EmotionImageFolder(
+        images, experiment.emotions, experiment.evaluation.n_images, head.image_size
+    )
     batches = folder.batches(experiment.evaluation.batch_size)
     header = _header(experiment, str(images), None, protocol)
     name = images.resolve().name
@@ -124,12 +129,12 @@ def evaluate_baseline(experiment: Experiment, protocol: Protocol = "default") ->
     """
     head, config, seed = experiment.head(), experiment.evaluation, experiment.seed
     batches = images_from_prompt(
-        head, config.n_images, config.batch_size, experiment.sampling, seed
+        head, experiment.emotions, config.n_images, config.batch_size, experiment.sampling, seed
     )
     prompt = BASELINE_PROMPT.format("{emotion}")
     source = f'{experiment.config.model.diffusion.source}, "{prompt}"'
     header = _header(experiment, source, seed, protocol)
-    counts = torch.full((N_EMOTIONS,), config.n_images)
+    counts = torch.full((len(experiment.emotions),), config.n_images)
     return _evaluate_images(experiment, head, batches, counts, header, "calibration")
 
 
@@ -153,7 +158,13 @@ def _header(
     experiment: Experiment, source: str, seed: int | None, protocol: Protocol
 ) -> dict[str, Any]:
     """Return the first keys of ``metrics.json``."""
-    return {"experiment": experiment.name, "checkpoint": source, "seed": seed, "protocol": protocol}
+    return {
+        "experiment": experiment.name,
+        "checkpoint": source,
+        "seed": seed,
+        "protocol": protocol,
+        "emotions": list(experiment.emotions.names),
+    }
 
 
 def _dataset(data: Any) -> tuple[str, bool]:

@@ -9,6 +9,8 @@ from torch import Tensor
 from uniemo.config.evaluation import Protocol
 from uniemo.config.experiment import Experiment
 from uniemo.diffusion import StableDiffusion, latent_fingerprint
+from uniemo.emotions import Emotions
+from uniemo.errors import UserError
 from uniemo.evaluation.build_networks import build_networks
 from uniemo.evaluation.generation_metrics import GenerationMetrics, GenerationResult, judge_accuracy
 from uniemo.evaluation.judge import fit_judge, published_emotion_probe
@@ -54,7 +56,7 @@ class Evaluator:
         also: Mapping[str, Sequence[FeatureRequest]] | None = None,
     ) -> None:
         self.config, self.device = experiment.evaluation, experiment.device
-        self.also = also or {}
+        self.also, self.emotions = also or {}, data.emotions
         self.networks = build_networks(self.config, head.image_size, self.device)
         view = diffusion_view(head.image_size)
         through_vae = Reconstruction(
@@ -70,10 +72,16 @@ class Evaluator:
         self.training, reconstructed = self._load("train", self.real, some)
         validation, validation_reconstructed = self._load("val", self.real, self.reconstructed)
         weights = self.config.emotion_weights
+        if weights is not None and data.emotions != Emotions():
+            raise UserError(
+                f"eval.emotion_weights know Mikels' eight emotions, the data set {data.emotions}; "
+                "leave it null to fit a probe"
+            )
         self.judge = fit_judge(
             self.networks.judge,
             self.training.joined(reconstructed),
             validation.joined(validation_reconstructed),
+            len(data.emotions),
             len(data.scene_names),
             experiment.cache,
             None if weights is None else published_emotion_probe(weights),
@@ -86,7 +94,7 @@ class Evaluator:
     def evaluate(
         self, batches: Iterable[GeneratedBatch], counts: Tensor, protocol: Protocol = "default"
     ) -> GenerationResult:
-        """Evaluate generated images, ``counts`` [8] long of each emotion, on the test split."""
+        """Evaluate generated images, ``counts`` [C] long of each emotion, on the test split."""
         testing, reconstructed, reference, rebuilt = self._load(
             "test",
             self.real,
@@ -97,7 +105,7 @@ class Evaluator:
         real = self.training, testing, reference
         published = protocol == "published"
         evaluation = GenerationMetrics(
-            self.networks, self.judge, *real, counts, published, self.device
+            self.networks, self.judge, *real, counts, self.emotions, published, self.device
         )
         steps = -(-int(counts.sum()) // self.config.batch_size)
         for batch in track(batches, "Generated images", steps):

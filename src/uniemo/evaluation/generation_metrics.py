@@ -1,6 +1,6 @@
 """Metrics of generated images (docs/method.md, "Metrics").
 
-Legend: B, G generated images, N training images, R real test images, F feature width, C = 8
+Legend: B, G generated images, N training images, R real test images, F feature width, C
 emotions, P pairs per emotion, H side of an image.
 """
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from uniemo.emotions import EMOTIONS, N_EMOTIONS, POLARITY
+from uniemo.emotions import Emotions
 from uniemo.evaluation.build_networks import EvaluationNetworks
 from uniemo.evaluation.judge import Judge
 from uniemo.metrics import (
@@ -35,7 +35,7 @@ from uniemo.vision.images import GeneratedBatch
 N_PAIRS = 10  # of the published scripts, per emotion
 N_EXAMPLES = 8  # images of each emotion in the report
 COPY_QUANTILE = 0.99  # of the test images' similarity to the nearest training image
-BY_EMOTION = ("emo_a_8", "emo_a_2", "kid", "diversity", "density", "coverage", "sem_d", "sem_c")
+BY_EMOTION = ("kid", "diversity", "density", "coverage", "sem_d", "sem_c")
 
 
 class GeneratedExample(NamedTuple):
@@ -66,6 +66,7 @@ class GenerationMetrics:
         testing: Its features of the test images, for near-copies.
         reference: The real images of FID, KID, density and coverage: the test split.
         counts: How many images of each emotion will come, [C] long.
+        emotions: The C emotions.
         published: Whether to compute the variants of the published scripts too.
         device: Where the metrics are computed.
     """
@@ -78,29 +79,31 @@ class GenerationMetrics:
         testing: FeatureTable,
         reference: FeatureTable,
         counts: Tensor,
+        emotions: Emotions,
         published: bool,
         device: torch.device,
     ) -> None:
         self.networks = networks
         self.judge = judge
         self.device = device
+        self.emotions, size = emotions, {"num_classes": len(emotions)}
         self.training = F.normalize(training.features.to(device), dim=1)  # [N, F]
         test = F.normalize(testing.features.to(device), dim=1)  # [R, F]
         self.copy_threshold = nearest(test, self.training)[0].quantile(COPY_QUANTILE).item()
 
         width = networks.distances.width
         self.frechet = FrechetDistance(width, networks.distances.name).to(device)
-        self.kernel = KernelDistance(width).to(device)
-        self.neighbours = DensityCoverage(width).to(device)
-        self.accuracy = EmotionAccuracy().to(device)
-        self.clarity = SemanticClarity().to(device)
-        self.semantic = SemanticDiversity(networks.semantic.width).to(device)
-        self.diversity = PerceptualDiversity(networks.perceptual.width).to(device)
+        self.kernel = KernelDistance(width, **size).to(device)
+        self.neighbours = DensityCoverage(width, **size).to(device)
+        self.accuracy = EmotionAccuracy(emotions).to(device)
+        self.clarity = SemanticClarity(**size).to(device)
+        self.semantic = SemanticDiversity(networks.semantic.width, **size).to(device)
+        self.diversity = PerceptualDiversity(networks.perceptual.width, **size).to(device)
         self.published = PublishedPairs(networks, counts, device) if published else None
         self.values: defaultdict[str, list[Tensor]] = defaultdict(list)  # per image, for intervals
         self.copies: list[Tensor] = []
         self.examples: list[GeneratedExample] = []
-        self.counts = torch.zeros(N_EMOTIONS, dtype=torch.long)
+        self.counts = torch.zeros(len(emotions), dtype=torch.long)
 
         real, emotion = reference.features.to(device), reference.emotion.to(device)
         self.frechet.update(real, real=True)
@@ -111,7 +114,7 @@ class GenerationMetrics:
     def update(self, batch: GeneratedBatch) -> None:
         """Add a batch of generated images."""
         image, emotion = batch.image.to(self.device), batch.emotion.to(self.device)
-        self.counts += batch.emotion.bincount(minlength=N_EMOTIONS)
+        self.counts += batch.emotion.bincount(minlength=len(self.counts))
         networks = self.networks
         features = networks.features(image)
 
@@ -130,9 +133,10 @@ class GenerationMetrics:
         prediction = self.judge.predict(judge_features)
         predicted = prediction.emotion.argmax(dim=1)  # [B]
         self.accuracy.update(prediction.emotion, emotion)
-        self.values["emo_a_8"].append((predicted == emotion).cpu())
-        polarity = torch.tensor(POLARITY, device=self.device)
-        self.values["emo_a_2"].append((polarity[predicted] == polarity[emotion]).cpu())
+        self.values[f"emo_a_{len(self.counts)}"].append((predicted == emotion).cpu())
+        if self.emotions.two_classes:
+            polarity = torch.tensor(self.emotions.two_classes, device=self.device)
+            self.values["emo_a_2"].append((polarity[predicted] == polarity[emotion]).cpu())
         objects, scene = prediction.objects, prediction.scene
         if networks.clarity is not None:
             objects, scene = (network(image).softmax(dim=1) for network in networks.clarity)
@@ -153,7 +157,8 @@ class GenerationMetrics:
         with warnings.catch_warnings():  # of few images: summary and report say it
             warnings.filterwarnings("ignore", message="Frechet distance")
             frechet = self.frechet.compute().item()
-        values = self.accuracy.compute() | self.kernel.compute() | self.neighbours.compute()
+        accuracy = self.accuracy.compute()
+        values = self.kernel.compute() | self.neighbours.compute()
         values |= self.diversity.compute() | self.semantic.compute()
         metrics: dict[str, Any] = {
             "n_images": int(self.counts.sum()),
@@ -165,8 +170,7 @@ class GenerationMetrics:
             "diversity_metric": networks.perceptual.name,
             "density": values["density"].item(),
             "coverage": values["coverage"].item(),
-            "emo_a_8": values["emo_a_8"].item(),
-            "emo_a_2": values["emo_a_2"].item(),
+            **{key: value.item() for key, value in accuracy.items() if value.ndim == 0},
             "sem_d": values["sem_d"].item(),
             "sem_d_features": networks.semantic.name,
             "near_copies": torch.cat(self.copies).double().mean().item(),
@@ -181,11 +185,14 @@ class GenerationMetrics:
             )
         if self.published is not None:
             metrics["published"] = self.published.compute()
-        columns = {key: values[f"{key}_per_emotion"] for key in BY_EMOTION if key in values}
-        columns = {"n_images": self.counts} | columns
+        columns = {"n_images": self.counts} | {
+            key: (accuracy | values)[f"{key}_per_emotion"]
+            for key in (*(key for key in accuracy if accuracy[key].ndim == 0), *BY_EMOTION)
+            if key in accuracy | values
+        }
         metrics["per_emotion"] = {
             name: {key: column[e].item() for key, column in columns.items()}
-            for e, name in enumerate(EMOTIONS)
+            for e, name in enumerate(self.emotions.names)
         }
         metrics["intervals"] = {
             key: bootstrap_interval(torch.cat(parts)) for key, parts in self.values.items()
@@ -201,7 +208,10 @@ class PublishedPairs:
     """
 
     def __init__(self, networks: EvaluationNetworks, counts: Tensor, device: torch.device) -> None:
-        self.semantic = PublishedSemanticDiversity(networks.semantic.width, N_PAIRS).to(device)
+        size = networks.semantic.width
+        self.semantic = PublishedSemanticDiversity(size, N_PAIRS, num_classes=len(counts)).to(
+            device
+        )
         self.pairs = published_pairs(counts, N_PAIRS)  # [C, P, 2]
         self.start = counts.cumsum(0) - counts  # [C] position of each emotion's first image
         self.needed = set(self.pairs.flatten().tolist())

@@ -64,6 +64,7 @@ def fit_judge(
     network: ImageNetwork,
     training: FeatureTable,
     validation: FeatureTable,
+    n_emotions: int,
     n_scenes: int,
     cache: Path,
     emotion: LinearProbe | None = None,
@@ -74,18 +75,19 @@ def fit_judge(
         network: The network that made the features.
         training: Real training images, and reconstructed ones if there are any.
         validation: The same of the validation split, to choose the penalty.
+        n_emotions: C.
         n_scenes: S.
         cache: Folder of the probes.
         emotion: A probe of the emotion to use instead (EmoGen's published one).
     """
-    name = fingerprint(network.fingerprint, str(n_scenes), *training, *validation)
+    name = fingerprint(network.fingerprint, f"{n_emotions} {n_scenes}", *training, *validation)
     path = cache / f"probes-{name}.safetensors"
     if path.is_file():
         tensors = load_file(path)
         names = {key.partition(".")[0] for key in tensors}
         probes = {n: LinearProbe(tensors[f"{n}.weight"], tensors[f"{n}.bias"]) for n in names}
     else:
-        probes = _fit_probes(training, validation, n_scenes, network.mean.device)
+        probes = _fit_probes(training, validation, n_emotions, n_scenes, network.mean.device)
         write_tensors(path, nn.ModuleDict(probes).state_dict())
     if emotion is not None:
         probes["emotion"] = emotion
@@ -93,10 +95,14 @@ def fit_judge(
 
 
 def _fit_probes(
-    training: FeatureTable, validation: FeatureTable, n_scenes: int, device: torch.device
+    training: FeatureTable,
+    validation: FeatureTable,
+    n_emotions: int,
+    n_scenes: int,
+    device: torch.device,
 ) -> dict[str, LinearProbe]:
     """Fit a probe for each attribute that images of both splits have."""
-    sizes = {"emotion": N_EMOTIONS, "scene": n_scenes, "objects": training.objects.shape[1]}
+    sizes = {"emotion": n_emotions, "scene": n_scenes, "objects": training.objects.shape[1]}
     probes = {}
     for name, n_classes in sizes.items():
         row, label = _labelled(training, name)

@@ -13,7 +13,6 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from uniemo.curriculum.curves import Series, start_and_best
-from uniemo.emotions import EMOTIONS
 from uniemo.evaluation.figures import attention_overlay, curve_svg, data_uri
 from uniemo.evaluation.generation_metrics import GeneratedExample
 from uniemo.evaluation.summary import number, percent
@@ -78,13 +77,16 @@ class EvaluationReport:
             autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
         )
         environment.filters |= {"percent": percent, "number": number, "data_uri": data_uri}
+        emotions = self.metrics["emotions"]
         source = files(__package__).joinpath("report.html.j2").read_text("utf-8")
         return environment.from_string(source).render(
             vars(self),
             understanding=self.metrics.get("understanding"),
             generation=self.metrics.get("generation"),
             queries=self.metrics.get("queries"),
-            emotions=EMOTIONS,
+            emotions=emotions,
+            emo_a=f"emo_a_{len(emotions)}",
+            polarity=len(emotions) > 2 and "emo_a_2" in self.metrics.get("generation", {}),
             published=PUBLISHED,
             attention_overlay=attention_overlay,
             curve_svg=curve_svg,
@@ -92,7 +94,7 @@ class EvaluationReport:
         )
 
 
-def read_filter_examples(folder: Path) -> list[FilterExample]:
+def read_filter_examples(folder: Path, emotions: Sequence[str]) -> list[FilterExample]:
     """Read examples of kept and refused images of the generate phase; none if it did not run.
 
     The folder's ``manifest.parquet`` has the columns ``image`` (a path in the folder), ``target``
@@ -116,5 +118,5 @@ def read_filter_examples(folder: Path) -> list[FilterExample]:
     for row in chosen:
         with Image.open(folder / row["image"]) as opened:
             image = pil_to_tensor(opened.convert("RGB"))
-        examples.append(FilterExample(image, EMOTIONS[row["target"]], row["reason"]))
+        examples.append(FilterExample(image, emotions[row["target"]], row["reason"]))
     return examples

@@ -13,14 +13,14 @@ ENOUGH_IMAGES = 2048  # from here on the bias of a Frechet distance is small
 class Row(NamedTuple):
     """A line of the summary."""
 
-    key: str  # in the group of metrics.json
+    key: str  # in the group of metrics.json; {n} is the number of emotions
     label: str  # indented: something to compare the line above with
     share: bool = False  # in per cent
 
 
 GROUPS: dict[str, tuple[Row, ...]] = {
     "Understanding": (
-        Row("accuracy", "Accuracy, 8 emotions", True),
+        Row("accuracy", "Accuracy, {n} emotions", True),
         Row("ceiling", "  best possible, expected", True),
         Row("bayes_rule", "  Bayes' rule, these images", True),
         Row("linear_probe", "  linear probe on CLIP", True),
@@ -36,7 +36,7 @@ GROUPS: dict[str, tuple[Row, ...]] = {
         Row("diversity", "Diversity"),
         Row("density", "Density"),
         Row("coverage", "Coverage", True),
-        Row("emo_a_8", "Emo-A, 8 emotions", True),
+        Row("emo_a_{n}", "Emo-A, {n} emotions", True),
         Row("judge_accuracy_real", "  judge on real images", True),
         Row("judge_accuracy_reconstructed", "  judge on reconstructions", True),
         Row("emo_a_2", "Emo-A, polarity", True),
@@ -90,7 +90,9 @@ def print_summary(metrics: dict[str, Any], console: Console, folder: Path) -> No
     console.print(f"Evaluation of {metrics['checkpoint']}", style="bold", **plain)
     console.print(" · ".join(facts), style="dim", **plain)
 
-    tables = [_table(name, metrics.get(name.lower(), {})) for name in GROUPS]
+    tables = [
+        _table(name, metrics.get(name.lower(), {}), len(metrics["emotions"])) for name in GROUPS
+    ]
     console.print(Columns([table for table in tables if table.rows], padding=(0, 4)))
 
     notes = Table.grid(padding=(0, 3, 0, 0))
@@ -108,17 +110,18 @@ def print_summary(metrics: dict[str, Any], console: Console, folder: Path) -> No
         console.print(f"{label:17}{folder / name}", **plain)
 
 
-def _table(group: str, values: dict[str, Any]) -> Table:
+def _table(group: str, values: dict[str, Any], n_emotions: int) -> Table:
     """Return the lines of a group that were measured."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column(f"\n[not dim bold]{group}[/]", no_wrap=True, min_width=31)
     table.add_column("\nvalue", justify="right", no_wrap=True, min_width=8)
     table.add_column("\n95 % interval", justify="right", no_wrap=True, min_width=17)
     for row in GROUPS[group]:
-        if row.key in values:
+        key, label = (text.format(n=n_emotions) for text in row[:2])
+        if key in values:
             write = percent if row.share else number
-            interval = values.get("intervals", {}).get(row.key)
+            interval = values.get("intervals", {}).get(key)
             ends = "" if interval is None else " to ".join(write(end) for end in interval)
-            style = "dim" if row.label.startswith(" ") else ""
-            table.add_row(f"  {row.label}", write(values[row.key]), ends, style=style)
+            style = "dim" if label.startswith(" ") else ""
+            table.add_row(f"  {label}", write(values[key]), ends, style=style)
     return table

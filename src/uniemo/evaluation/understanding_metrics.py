@@ -1,9 +1,10 @@
 """Metrics of emotion recognition and of the queries' attention (docs/method.md, "Metrics").
 
-Legend: B, N images, h their side, C = 8 emotions, gh x gw patches.
+Legend: B, N images, h their side, C emotions, gh x gw patches.
 """
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,6 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 from torchmetrics.classification import (
-    BinaryAccuracy,
     MulticlassAccuracy,
     MulticlassCalibrationError,
     MulticlassConfusionMatrix,
@@ -19,7 +19,6 @@ from torchmetrics.classification import (
 )
 
 from uniemo.batch import Batch
-from uniemo.emotions import N_EMOTIONS, POLARITY
 from uniemo.fusion import AttributeBase
 from uniemo.metrics import PointingGame, bootstrap_interval
 from uniemo.model.uniemo import UniEmo
@@ -85,18 +84,17 @@ def evaluate_understanding(
     It runs without autocast, in the precision of the weights. The test of a training phase runs in
     the precision of the training, so the two can differ where two emotions are nearly as likely.
     """
+    n_emotions, two_classes = len(module.emotions), module.emotions.two_classes
     metrics = MetricCollection(
         {
-            "accuracy": MulticlassAccuracy(N_EMOTIONS, average="micro"),
-            "f1_macro": MulticlassF1Score(N_EMOTIONS, average="macro"),
-            "ece": MulticlassCalibrationError(N_EMOTIONS, n_bins=N_BINS, norm="l1"),
-            "confusion": MulticlassConfusionMatrix(N_EMOTIONS),
+            "accuracy": MulticlassAccuracy(n_emotions, average="micro"),
+            "f1_macro": MulticlassF1Score(n_emotions, average="macro"),
+            "ece": MulticlassCalibrationError(n_emotions, n_bins=N_BINS, norm="l1"),
+            "confusion": MulticlassConfusionMatrix(n_emotions),
         },
         compute_groups=False,
     ).to(device)
-    polarity_accuracy = BinaryAccuracy().to(device)
     pointing = {"scene": PointingGame().to(device), "object": PointingGame().to(device)}
-    polarity = torch.tensor(POLARITY, device=device)
     composed = read_composed_annotations(data, "test")
     targets, predictions = [], []
     retrieved: dict[str, list[Tensor]] = {"scene": [], "object": []}
@@ -113,7 +111,6 @@ def evaluate_understanding(
         probability = output.logits.float().softmax(dim=1)  # [B, C]
         predicted = probability.argmax(dim=1)  # [B]
         metrics.update(probability, emotion)
-        polarity_accuracy.update(polarity[predicted], polarity[emotion])
         targets.append(emotion.cpu())
         predictions.append(predicted.cpu())
         scene = module.fusion.scene_base.retrieve(output.scene).cpu()  # [B]
@@ -135,11 +132,10 @@ def evaluate_understanding(
             examples += _examples(module, batch, maps, box, predicted, missing)
 
     target, prediction = torch.cat(targets), torch.cat(predictions)
-    values = metrics.compute() | {"accuracy_polarity": polarity_accuracy.compute()}
+    values = metrics.compute()
     hit = (target == prediction).double()
-    same_polarity = (polarity.cpu()[target] == polarity.cpu()[prediction]).double()
     understanding: dict[str, Any] = {
-        name: values[name].item() for name in ("accuracy", "accuracy_polarity", "f1_macro", "ece")
+        name: values[name].item() for name in ("accuracy", "f1_macro", "ece")
     }
     understanding["confusion"] = values["confusion"].tolist()
     if composed is not None:
@@ -148,9 +144,15 @@ def evaluate_understanding(
         understanding["bayes_rule"] = bayes_hit.double().mean().item()
     understanding["intervals"] = {
         "accuracy": bootstrap_interval(hit),
-        "accuracy_polarity": bootstrap_interval(same_polarity),
-        "f1_macro": bootstrap_interval((target * N_EMOTIONS + prediction).double(), _f1_macro),
+        "f1_macro": bootstrap_interval(
+            (target * n_emotions + prediction).double(), partial(_f1_macro, n_emotions)
+        ),
     }
+    if two_classes is not None:
+        polarity = torch.tensor(two_classes)  # [C]
+        same = (polarity[target] == polarity[prediction]).double()
+        understanding["accuracy_polarity"] = same.mean().item()
+        understanding["intervals"]["accuracy_polarity"] = bootstrap_interval(same)
     queries: dict[str, Any] = {}  # stays empty without names and boxes
     for name, parts in retrieved.items():
         right = torch.cat(parts)
@@ -164,12 +166,12 @@ def evaluate_understanding(
     return UnderstandingResult(understanding, queries, examples)
 
 
-def linear_probe_accuracy(clip: FeatureRequest, cache: FeatureCache) -> float:
+def linear_probe_accuracy(clip: FeatureRequest, cache: FeatureCache, n_emotions: int) -> float:
     """Return the test accuracy of a linear probe on frozen CLIP's image features: the baseline."""
     train, val, test = (cache.load([clip], split)[0] for split in ("train", "val", "test"))
     device = cache.device
     probe = fit_linear_probe(
-        train.features.to(device), train.emotion, N_EMOTIONS, (val.features, val.emotion)
+        train.features.to(device), train.emotion, n_emotions, (val.features, val.emotion)
     )
     predicted = probe(test.features.to(device)).argmax(dim=1).cpu()
     return (predicted == test.emotion).double().mean().item()
@@ -201,7 +203,7 @@ def names_baseline_accuracy(
     ):
         text = own.text_features.cpu()  # [K, E]
         if len(text):
-            base = AttributeBase(*text.shape)
+            base = AttributeBase(len(text), text.shape[1], len(module.emotions))
             base.fill(text, training.emotion, positives)
             bases.append(base)
     if not bases:
@@ -232,11 +234,11 @@ def _examples(
     ]
 
 
-def _f1_macro(pairs: Tensor) -> Tensor:
-    """Return the macro F1 [n] of resampled pairs 8 target + prediction [n, N]."""
-    counts = torch.zeros(len(pairs), N_EMOTIONS**2, dtype=torch.float64)
+def _f1_macro(n_emotions: int, pairs: Tensor) -> Tensor:
+    """Return the macro F1 [n] of resampled pairs C target + prediction [n, N]."""
+    counts = torch.zeros(len(pairs), n_emotions**2, dtype=torch.float64)
     counts.scatter_add_(1, pairs.long(), torch.ones_like(pairs))
-    confusion = counts.unflatten(1, (N_EMOTIONS, N_EMOTIONS))  # [n, target, prediction]
+    confusion = counts.unflatten(1, (n_emotions, n_emotions))  # [n, target, prediction]
     hits = confusion.diagonal(dim1=1, dim2=2)  # [n, C]
     total = confusion.sum(dim=1) + confusion.sum(dim=2)  # [n, C] predicted + true
     return torch.where(total > 0, 2 * hits / total.clamp(min=1), 0.0).mean(dim=1)

@@ -24,6 +24,7 @@ class AttributeBase(nn.Module):
     Args:
         n_names: K.
         embedding_width: E.
+        n_emotions: C.
     """
 
     text_features: Tensor  # [K, E] unit length
@@ -32,13 +33,13 @@ class AttributeBase(nn.Module):
     supported: Tensor  # [K] bool, whether the name is in the base
     prior: Tensor  # [C] p(emotion)
 
-    def __init__(self, n_names: int, embedding_width: int) -> None:
+    def __init__(self, n_names: int, embedding_width: int, n_emotions: int = N_EMOTIONS) -> None:
         super().__init__()
         self.register_buffer("text_features", torch.zeros(n_names, embedding_width))
-        self.register_buffer("probability", torch.zeros(n_names, N_EMOTIONS))
-        self.register_buffer("correlation", torch.zeros(n_names, N_EMOTIONS))
+        self.register_buffer("probability", torch.zeros(n_names, n_emotions))
+        self.register_buffer("correlation", torch.zeros(n_names, n_emotions))
         self.register_buffer("supported", torch.zeros(n_names, dtype=torch.bool))
-        self.register_buffer("prior", torch.full((N_EMOTIONS,), 1 / N_EMOTIONS))
+        self.register_buffer("prior", torch.full((n_emotions,), 1 / n_emotions))
 
     def fill(
         self,
@@ -66,7 +67,8 @@ class AttributeBase(nn.Module):
         Raises:
             ValueError: If the sizes are not those of this base, or a number is negative.
         """
-        n_names, expected = len(self.supported), tuple(self.text_features.shape)
+        n_names, n_emotions = self.probability.shape
+        expected = tuple(self.text_features.shape)
         if text_features.shape != expected or names.shape != (len(emotion), n_names):
             raise ValueError(
                 f"text_features {tuple(text_features.shape)} and names {tuple(names.shape)} should "
@@ -75,11 +77,11 @@ class AttributeBase(nn.Module):
         if smoothing < 0 or support < 0:
             raise ValueError(f"smoothing {smoothing} and support {support} should be 0 or more")
         row, name = names.nonzero(as_tuple=True)
-        pair = name * N_EMOTIONS + emotion[row]
-        count = pair.bincount(minlength=n_names * N_EMOTIONS).unflatten(0, (n_names, N_EMOTIONS))
+        pair = name * n_emotions + emotion[row]
+        count = pair.bincount(minlength=n_names * n_emotions).unflatten(0, (n_names, n_emotions))
         total = count.sum(dim=1, keepdim=True)  # [K, 1]
         supported = total >= support
-        prior = emotion.bincount(minlength=N_EMOTIONS).double() / max(len(emotion), 1)  # [C]
+        prior = emotion.bincount(minlength=n_emotions).double() / max(len(emotion), 1)  # [C]
         weight = (total + smoothing).double()  # [K, 1]
         known = supported & (weight > 0)
         correlation = torch.where(known, count / weight, 0.0)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from uniemo.batch import Features
+from uniemo.emotions import N_EMOTIONS
 from uniemo.fusion.attribute_base import AttributeBase
 from uniemo.fusion.evidence import AttributeEvidence
 from uniemo.fusion.mappers import Mapper
@@ -51,6 +52,7 @@ class Fusion(nn.Module):
         coefficients: How alpha is found.
         evidence: Whether the bases also help to read the emotion (extension).
         normalise: Whether the mappers normalise features (extension).
+        n_emotions: C.
     """
 
     word_mean: Tensor  # [W]
@@ -66,10 +68,11 @@ class Fusion(nn.Module):
         coefficients: Coefficients = "retrieved",
         evidence: bool = False,
         normalise: bool = True,
+        n_emotions: int = N_EMOTIONS,
     ) -> None:
         super().__init__()
         self.coefficients = coefficients
-        self.embedding_width = embedding_width
+        self._base_size = embedding_width, n_emotions
         self.evidence = AttributeEvidence() if evidence else None
         self.emotion_mapper = Mapper(feature_width, word_width, normalise)
         self.scene_mapper = Mapper(feature_width, word_width, normalise)
@@ -84,8 +87,8 @@ class Fusion(nn.Module):
         """Give the attribute bases the size of these names; both are empty then."""
         self.scene_names, self.object_names = list(scene_names), list(object_names)
         device = self.word_mean.device
-        self.scene_base = AttributeBase(len(self.scene_names), self.embedding_width).to(device)
-        self.object_base = AttributeBase(len(self.object_names), self.embedding_width).to(device)
+        self.scene_base = AttributeBase(len(self.scene_names), *self._base_size).to(device)
+        self.object_base = AttributeBase(len(self.object_names), *self._base_size).to(device)
 
     @torch.no_grad()
     def start_among(self, mean: Tensor, std: Tensor) -> None:
@@ -164,9 +167,9 @@ class Fusion(nn.Module):
 
 def _union(first: AttributeBase, second: AttributeBase) -> AttributeBase:
     """Return one base with the names of both, first those of the first."""
-    union = AttributeBase(
-        len(first.supported) + len(second.supported), first.text_features.shape[1]
-    ).to(first.text_features.device)
+    size = first.text_features.shape[1], first.probability.shape[1]
+    union = AttributeBase(len(first.supported) + len(second.supported), *size)
+    union.to(first.text_features.device)
     for name in "text_features", "correlation", "supported":  # all that a coefficient needs
         torch.cat((first.get_buffer(name), second.get_buffer(name)), out=union.get_buffer(name))
     return union

@@ -20,7 +20,7 @@ import torch
 from torch import Generator, Tensor, distributed, nn
 
 from uniemo.batch import Features
-from uniemo.emotions import EMOTIONS, N_EMOTIONS
+from uniemo.emotions import N_EMOTIONS
 from uniemo.fusion.streaming import Moments, Reservoir
 from uniemo.utils.processes import is_distributed
 
@@ -30,11 +30,13 @@ class EmotionSpace(nn.Module, ABC):
 
     Args:
         feature_width: D.
+        n_emotions: C.
     """
 
-    def __init__(self, feature_width: int) -> None:
+    def __init__(self, feature_width: int, n_emotions: int = N_EMOTIONS) -> None:
         super().__init__()
-        self.moments = Moments(3 * feature_width)
+        self.n_emotions = n_emotions
+        self.moments = Moments(3 * feature_width, n_emotions)
 
     def reset(self) -> None:
         """Forget everything, before a new pass over the split."""
@@ -82,7 +84,7 @@ class EmotionSpace(nn.Module, ABC):
         for label in set(labels):
             if not self.moments.count[label]:
                 raise ValueError(
-                    f"the emotion space has no features of {EMOTIONS[label]!r}; "
+                    f"the emotion space has no features of emotion {label}; "
                     "update it over the training split, or load a checkpoint"
                 )
         drawn = [self._draw(*pair) for pair in zip(labels, generators, strict=True)]
@@ -124,11 +126,14 @@ class ReservoirSpace(EmotionSpace):
         feature_width: D.
         capacity: R, rows kept per emotion (R * M * 32 bytes in all).
         persistent: Whether the rows themselves are part of a checkpoint.
+        n_emotions: C.
     """
 
-    def __init__(self, feature_width: int, capacity: int, persistent: bool) -> None:
-        super().__init__(feature_width)
-        self.reservoir = Reservoir(3 * feature_width, capacity, persistent)
+    def __init__(
+        self, feature_width: int, capacity: int, persistent: bool, n_emotions: int
+    ) -> None:
+        super().__init__(feature_width, n_emotions)
+        self.reservoir = Reservoir(3 * feature_width, capacity, persistent, n_emotions)
 
     def reset(self) -> None:
         """Forget everything, before a new pass over the split."""
@@ -155,6 +160,7 @@ class TiedGaussian(ReservoirSpace):
         feature_width: D.
         rank: F, axes kept per emotion.
         capacity: R, rows the axes are found from.
+        n_emotions: C.
 
     Raises:
         ValueError: If rank or capacity is below 1.
@@ -162,16 +168,22 @@ class TiedGaussian(ReservoirSpace):
 
     factor: Tensor  # [C, M, F]
 
-    def __init__(self, feature_width: int, rank: int = 64, capacity: int = 1024) -> None:
-        super().__init__(feature_width, capacity, persistent=False)
+    def __init__(
+        self,
+        feature_width: int,
+        rank: int = 64,
+        capacity: int = 1024,
+        n_emotions: int = N_EMOTIONS,
+    ) -> None:
+        super().__init__(feature_width, capacity, False, n_emotions)
         if rank < 1:
             raise ValueError(f"rank is {rank}; keep at least 1 axis")
-        self.register_buffer("factor", torch.zeros(N_EMOTIONS, 3 * feature_width, rank))
+        self.register_buffer("factor", torch.zeros(n_emotions, 3 * feature_width, rank))
 
     def _fit(self) -> None:
         self.factor.zero_()
         std = self.moments.std().clamp(min=1e-12)  # a dimension that never varies stays so
-        for emotion in range(N_EMOTIONS):
+        for emotion in range(self.n_emotions):
             rows = self.reservoir.of(emotion).double()
             if len(rows) < 2:
                 continue
@@ -201,6 +213,7 @@ class Mixture(ReservoirSpace):
         feature_width: D.
         modes: K, modes per emotion; fewer if an emotion has fewer rows.
         capacity: R, rows the modes are found from.
+        n_emotions: C.
 
     Raises:
         ValueError: If modes or capacity is below 1.
@@ -210,14 +223,20 @@ class Mixture(ReservoirSpace):
     centre: Tensor  # [C, K, M]
     within: Tensor  # [C, M], deviation within modes
 
-    def __init__(self, feature_width: int, modes: int = 16, capacity: int = 1024) -> None:
-        super().__init__(feature_width, capacity, persistent=False)
+    def __init__(
+        self,
+        feature_width: int,
+        modes: int = 16,
+        capacity: int = 1024,
+        n_emotions: int = N_EMOTIONS,
+    ) -> None:
+        super().__init__(feature_width, capacity, False, n_emotions)
         if modes < 1:
             raise ValueError(f"modes is {modes}; use at least 1")
         width = 3 * feature_width
-        self.register_buffer("share", torch.zeros(N_EMOTIONS, modes))
-        self.register_buffer("centre", torch.zeros(N_EMOTIONS, modes, width))
-        self.register_buffer("within", torch.zeros(N_EMOTIONS, width))
+        self.register_buffer("share", torch.zeros(n_emotions, modes))
+        self.register_buffer("centre", torch.zeros(n_emotions, modes, width))
+        self.register_buffer("within", torch.zeros(n_emotions, width))
 
     def _fit(self) -> None:
         # Slow to import, and only this space needs them.
@@ -226,7 +245,7 @@ class Mixture(ReservoirSpace):
 
         self.share.zero_()
         std = self.moments.std().clamp(min=1e-12)
-        for emotion in range(N_EMOTIONS):
+        for emotion in range(self.n_emotions):
             rows = self.reservoir.of(emotion).double()  # [n, M]
             if not len(rows):
                 continue
@@ -259,13 +278,20 @@ class StoredFeatures(ReservoirSpace):
         feature_width: D.
         jitter: Deviation of the added noise, as a fraction of the deviation within the emotion.
         capacity: R, rows stored per emotion.
+        n_emotions: C.
 
     Raises:
         ValueError: If jitter is below 0 or capacity below 1.
     """
 
-    def __init__(self, feature_width: int, jitter: float = 0.2, capacity: int = 512) -> None:
-        super().__init__(feature_width, capacity, persistent=True)
+    def __init__(
+        self,
+        feature_width: int,
+        jitter: float = 0.2,
+        capacity: int = 512,
+        n_emotions: int = N_EMOTIONS,
+    ) -> None:
+        super().__init__(feature_width, capacity, True, n_emotions)
         if jitter < 0:
             raise ValueError(f"jitter is {jitter}; use 0 or more")
         self.jitter = jitter

@@ -20,17 +20,18 @@ class Moments(nn.Module):
 
     Args:
         width: M.
+        n_emotions: C.
     """
 
     count: Tensor  # [C, 1]
     mean: Tensor  # [C, M]
     squares: Tensor  # [C, M], sums of squared deviations from the mean
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, n_emotions: int = N_EMOTIONS) -> None:
         super().__init__()
-        self.register_buffer("count", torch.zeros(N_EMOTIONS, 1, dtype=torch.float64))
-        self.register_buffer("mean", torch.zeros(N_EMOTIONS, width, dtype=torch.float64))
-        self.register_buffer("squares", torch.zeros(N_EMOTIONS, width, dtype=torch.float64))
+        self.register_buffer("count", torch.zeros(n_emotions, 1, dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(n_emotions, width, dtype=torch.float64))
+        self.register_buffer("squares", torch.zeros(n_emotions, width, dtype=torch.float64))
 
     def reset(self) -> None:
         """Forget everything."""
@@ -40,7 +41,7 @@ class Moments(nn.Module):
     def update(self, vectors: Tensor, emotion: Tensor) -> None:
         """Add vectors [B, M] of emotions [B] long."""
         vectors = vectors.double()
-        member = nn.functional.one_hot(emotion, N_EMOTIONS).double().T  # [C, B]
+        member = nn.functional.one_hot(emotion, len(self.count)).double().T  # [C, B]
         count = member.sum(dim=1, keepdim=True)  # [C, 1]
         mean = member @ vectors / count.clamp(min=1)  # [C, M]
         squares = member @ (vectors - mean[emotion]).square()  # [C, M]
@@ -77,6 +78,7 @@ class Reservoir(nn.Module):
         width: M.
         capacity: R, rows kept per emotion.
         persistent: Whether it is part of a checkpoint.
+        n_emotions: C.
 
     Raises:
         ValueError: If capacity is below 1.
@@ -85,12 +87,14 @@ class Reservoir(nn.Module):
     rows: Tensor  # [C, R, M] float32, by rising priority
     priority: Tensor  # [C, R] long, EMPTY where no row is kept
 
-    def __init__(self, width: int, capacity: int, persistent: bool) -> None:
+    def __init__(
+        self, width: int, capacity: int, persistent: bool, n_emotions: int = N_EMOTIONS
+    ) -> None:
         super().__init__()
         if capacity < 1:
             raise ValueError(f"capacity is {capacity}; keep at least 1 row per emotion")
-        rows = torch.zeros(N_EMOTIONS, capacity, width)
-        priority = torch.full((N_EMOTIONS, capacity), EMPTY)
+        rows = torch.zeros(n_emotions, capacity, width)
+        priority = torch.full((n_emotions, capacity), EMPTY)
         self.register_buffer("rows", rows, persistent=persistent)
         self.register_buffer("priority", priority, persistent=persistent)
 
@@ -111,7 +115,7 @@ class Reservoir(nn.Module):
         """Merge with the other processes; nothing to do without a process group."""
         if not is_distributed():
             return
-        for label in range(N_EMOTIONS):
+        for label in range(len(self.rows)):
             rows = [torch.empty_like(self.rows[label]) for _ in range(distributed.get_world_size())]
             priority = [torch.empty_like(self.priority[label]) for _ in rows]
             distributed.all_gather(rows, self.rows[label])

@@ -1,7 +1,7 @@
 """Base classes of the metrics: sums per emotion, and rows gathered over batches and processes.
 
 Legend: B images of a batch, N of all batches and processes, R real and G generated ones, F feature
-width, C = 8 emotions.
+width, C emotions.
 """
 
 from abc import abstractmethod
@@ -15,13 +15,13 @@ from torchmetrics.utilities.data import dim_zero_cat
 from uniemo.emotions import N_EMOTIONS
 
 
-def sum_per_emotion(values: Tensor, emotion: Tensor) -> Tensor:
+def sum_per_emotion(values: Tensor, emotion: Tensor, num_classes: int = N_EMOTIONS) -> Tensor:
     """Sum rows ``[B]`` or ``[B, F]`` of any number type by emotion ``[B]`` long.
 
     Returns:
-        ``[C]`` or ``[C, F]`` float64; 0 for an emotion without rows.
+        ``[C]`` or ``[C, F]`` float64, C = ``num_classes``; 0 for an emotion without rows.
     """
-    sums = torch.zeros(N_EMOTIONS, *values.shape[1:], dtype=torch.float64, device=values.device)
+    sums = torch.zeros(num_classes, *values.shape[1:], dtype=torch.float64, device=values.device)
     return sums.index_add_(0, emotion, values.detach().double())
 
 
@@ -55,14 +55,23 @@ def check_width(name: str, features: Tensor, num_features: int) -> None:
 
 
 class SumMetric(Metric):
-    """Base of metrics whose states are float64 sums; the higher their value, the better."""
+    """Base of metrics whose states are float64 sums; the higher their value, the better.
+
+    Args:
+        num_classes: Number C of emotions.
+    """
 
     full_state_update = False
     higher_is_better = True
     is_differentiable = False
 
-    def add_sums(self, *names: str, shape: tuple[int, ...] = (N_EMOTIONS,)) -> None:
-        """Declare states of zeros that are summed over processes and saved in the state dict."""
+    def __init__(self, num_classes: int = N_EMOTIONS, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+
+    def add_sums(self, *names: str, shape: tuple[int, ...] | None = None) -> None:
+        """Declare states of zeros, by default ``[C]``, summed over processes and saved."""
+        shape = (self.num_classes,) if shape is None else shape
         for name in names:
             zeros = torch.zeros(shape, dtype=torch.float64)
             self.add_state(name, zeros, dist_reduce_fx="sum", persistent=True)
@@ -113,11 +122,12 @@ class TwoSampleMetric(GatheringMetric):
 
     Args:
         num_features: Width F of the features.
+        num_classes: Number C of emotions.
     """
 
-    def __init__(self, num_features: int, **kwargs: Any) -> None:
+    def __init__(self, num_features: int, num_classes: int = N_EMOTIONS, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.num_features = num_features
+        self.num_features, self.num_classes = num_features, num_classes
         for kind in ("real", "generated"):
             self.add_rows(f"{kind}_features", num_features)
             self.add_rows(f"{kind}_emotion", dtype=torch.long)
@@ -145,7 +155,7 @@ class TwoSampleMetric(GatheringMetric):
         values = self.compare(real, generated)
         by_emotion = [
             self.compare(real[real_emotion == index], generated[emotion == index])
-            for index in range(N_EMOTIONS)
+            for index in range(self.num_classes)
         ]
         return values | {
             f"{name}_per_emotion": torch.stack([own[name] for own in by_emotion]) for name in values

@@ -78,7 +78,7 @@ class DensityCoverage(TwoSampleMetric):
     """Density, coverage, precision and recall of generated images, per emotion and pooled.
 
     ``compute`` returns a dict of float64: ``density``, ``coverage``, ``precision`` and ``recall``
-    over the images of all emotions together, and each with the suffix ``_per_emotion``, ``[8]``,
+    over the images of all emotions together, and each with the suffix ``_per_emotion``, ``[C]``,
     within one emotion; NaN where :func:`neighbour_scores` has too few images.
 
     Args:

@@ -1,11 +1,14 @@
-"""Emo-A: accuracy of an emotion classifier on generated images (docs/method.md, "Metrics")."""
+"""Emo-A: accuracy of an emotion classifier on generated images (docs/method.md, "Metrics").
+
+Legend: B images, C emotions.
+"""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from uniemo.emotions import N_EMOTIONS, POLARITY
+from uniemo.emotions import Emotions
 from uniemo.metrics.accumulation import SumMetric, check_rows, check_width, sum_per_emotion
 
 
@@ -16,10 +19,16 @@ class EmotionAccuracy(SumMetric):
     that of the predicted emotion. Source: Emo-A of EmoGen (Yang et al., CVPR 2024). torchmetrics'
     ``MulticlassAccuracy`` returns 0 instead of NaN for an emotion without images.
 
-    ``compute`` returns a dict of float64, each in [0, 1], NaN where there is no image:
+    ``compute`` returns a dict of float64, each in [0, 1], NaN where there is no image. With eight
+    emotions it has:
 
     - ``emo_a_8``, ``emo_a_2``: scalars over all images.
     - ``emo_a_8_per_emotion``, ``emo_a_2_per_emotion``: ``[8]``, by the intended emotion.
+
+    With C emotions the first is ``emo_a_C``; the second is left out where they have no polarity.
+
+    Args:
+        emotions: What the classifier distinguishes; None for Mikels' eight.
 
     Example:
         >>> metric = EmotionAccuracy()
@@ -33,29 +42,33 @@ class EmotionAccuracy(SumMetric):
     correct: Tensor
     correct_polarity: Tensor
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.add_sums("count", "correct", "correct_polarity")
+    def __init__(self, emotions: Emotions | None = None, **kwargs: Any) -> None:
+        emotions = emotions or Emotions()
+        super().__init__(len(emotions), **kwargs)
+        self.polarity = emotions.two_classes
+        self.add_sums("count", "correct", *(["correct_polarity"] if self.polarity else []))
 
     def update(self, logits: Tensor, emotion: Tensor) -> None:
-        """Add a classifier's logits or probabilities ``[B, 8]`` for the intended emotions ``[B]``.
+        """Add a classifier's logits or probabilities ``[B, C]`` for the intended emotions ``[B]``.
 
         Raises:
             ValueError: If the shapes do not fit.
         """
-        check_width("logits", logits, N_EMOTIONS)
+        check_width("logits", logits, self.num_classes)
         check_rows(logits=logits, emotion=emotion)
-        polarity = torch.tensor(POLARITY, device=logits.device)  # [8]
         predicted = logits.argmax(dim=1)  # [B]
-        self.count += sum_per_emotion(torch.ones_like(emotion), emotion)
-        self.correct += sum_per_emotion(predicted == emotion, emotion)
-        self.correct_polarity += sum_per_emotion(polarity[predicted] == polarity[emotion], emotion)
+        self.count += sum_per_emotion(torch.ones_like(emotion), emotion, self.num_classes)
+        self.correct += sum_per_emotion(predicted == emotion, emotion, self.num_classes)
+        if self.polarity:
+            polarity = torch.tensor(self.polarity, device=logits.device)  # [C]
+            right = polarity[predicted] == polarity[emotion]  # [B]
+            self.correct_polarity += sum_per_emotion(right, emotion, self.num_classes)
 
     def compute(self) -> dict[str, Tensor]:
         """Return the accuracies (see the class)."""
-        return {
-            "emo_a_8": self.correct.sum() / self.count.sum(),
-            "emo_a_2": self.correct_polarity.sum() / self.count.sum(),
-            "emo_a_8_per_emotion": self.correct / self.count,
-            "emo_a_2_per_emotion": self.correct_polarity / self.count,
+        sums = {f"emo_a_{self.num_classes}": self.correct}
+        if self.polarity:
+            sums["emo_a_2"] = self.correct_polarity
+        return {name: right.sum() / self.count.sum() for name, right in sums.items()} | {
+            f"{name}_per_emotion": right / self.count for name, right in sums.items()
         }

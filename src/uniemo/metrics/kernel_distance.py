@@ -51,7 +51,7 @@ class KernelDistance(TwoSampleMetric):
     random numbers.
 
     ``compute`` returns a dict of float64 (see :func:`unbiased_mean_discrepancy`): ``kid`` over the
-    images of all emotions together, and ``kid_per_emotion`` ``[8]``.
+    images of all emotions together, and ``kid_per_emotion`` ``[C]``.
 
     Args:
         num_features: Width F of the features.

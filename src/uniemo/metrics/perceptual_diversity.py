@@ -76,7 +76,7 @@ class PerceptualDiversity(PairwiseDiversity):
     Source: the diversity of EmoGen (Yang et al., CVPR 2024); all pairs instead of a sample is an
     extension.
 
-    ``compute`` returns a dict of float64: ``diversity_per_emotion`` ``[8]``, NaN below two images,
+    ``compute`` returns a dict of float64: ``diversity_per_emotion`` ``[C]``, NaN below two images,
     and ``diversity``, the plain mean over the emotions that have a value.
 
     Args:

@@ -4,7 +4,7 @@ The script never empties its list of images between emotions, so the pairs of an
 images of all earlier ones, and it takes only ten random pairs (docs/method.md, "Defects of the
 public code").
 
-Legend: B images, F feature width, C = 8 emotions, P pairs per emotion.
+Legend: B images, F feature width, C emotions, P pairs per emotion.
 """
 
 from typing import Any
@@ -49,7 +49,7 @@ def published_pairs(counts: Tensor, n_pairs: int = 10, seed: int = 0) -> Tensor:
 class PublishedSemanticDiversity(GatheringMetric):
     """Sem-D over ten random pairs per emotion of the growing list of images.
 
-    ``compute`` returns a dict of float64: ``published_sem_d_per_emotion`` ``[8]`` and
+    ``compute`` returns a dict of float64: ``published_sem_d_per_emotion`` ``[C]`` and
     ``published_sem_d``, their mean; NaN where :func:`published_pairs` has too few images. The order
     of the updates does not matter.
 
@@ -57,11 +57,19 @@ class PublishedSemanticDiversity(GatheringMetric):
         num_features: Width F of the features.
         n_pairs: P.
         seed: Seed of the pairs.
+        num_classes: C.
     """
 
-    def __init__(self, num_features: int, n_pairs: int = 10, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        num_features: int,
+        n_pairs: int = 10,
+        seed: int = 0,
+        num_classes: int = N_EMOTIONS,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.num_features = num_features
+        self.num_features, self.num_classes = num_features, num_classes
         self.n_pairs = n_pairs
         self.seed = seed
         self.add_rows("features", num_features)
@@ -85,11 +93,11 @@ class PublishedSemanticDiversity(GatheringMetric):
     def compute(self) -> dict[str, Tensor]:
         """Return the diversities (see the class)."""
         features, emotion = self.rows("features"), self.rows("emotion")  # [N, F], [N]
-        counts = emotion.bincount(minlength=N_EMOTIONS)
+        counts = emotion.bincount(minlength=self.num_classes)
         try:
             pairs = published_pairs(counts.cpu(), self.n_pairs, self.seed).to(features.device)
         except ValueError:
-            per_emotion = features.new_full((N_EMOTIONS,), torch.nan)
+            per_emotion = features.new_full((self.num_classes,), torch.nan)
         else:
             order = self.rows("index").argsort(stable=True)
             order = order[emotion[order].argsort(stable=True)]  # by emotion, then by index

@@ -1,6 +1,6 @@
 """Sem-C: how clearly an image shows an object or a scene (docs/method.md, "Metrics").
 
-Legend: B images, K_o objects, K_s scenes.
+Legend: B images, C emotions, K_o objects, K_s scenes.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ class SemanticClarity(SumMetric):
     ImageNet and on Places365. Report which classifiers the probabilities come from.
 
     ``compute`` returns a dict of float64, each in [0, 1], NaN where there is no image: ``sem_c``,
-    over all images, and ``sem_c_per_emotion`` ``[8]``.
+    over all images, and ``sem_c_per_emotion`` ``[C]``.
     """
 
     count: Tensor
@@ -58,8 +58,8 @@ class SemanticClarity(SumMetric):
         """
         clarity = image_clarity(object_probabilities, scene_probabilities)  # [B]
         check_rows(object_probabilities=object_probabilities, emotion=emotion)
-        self.count += sum_per_emotion(torch.ones_like(emotion), emotion)
-        self.clarity_sum += sum_per_emotion(clarity, emotion)
+        self.count += sum_per_emotion(torch.ones_like(emotion), emotion, self.num_classes)
+        self.clarity_sum += sum_per_emotion(clarity, emotion, self.num_classes)
 
     def compute(self) -> dict[str, Tensor]:
         """Return the mean clarity (see the class)."""

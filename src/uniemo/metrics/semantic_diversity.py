@@ -13,7 +13,7 @@ class SemanticDiversity(PairwiseDiversity):
     normalised. All pairs within one emotion are used, not the public script's ten pairs of a
     growing list (:class:`uniemo.metrics.PublishedSemanticDiversity`).
 
-    ``compute`` returns a dict of float64: ``sem_d_per_emotion`` ``[8]``, NaN below two images, and
+    ``compute`` returns a dict of float64: ``sem_d_per_emotion`` ``[C]``, NaN below two images, and
     ``sem_d``, the plain mean over the emotions that have a value.
 
     Args:

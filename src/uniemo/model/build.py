@@ -53,7 +53,7 @@ def assemble(
         word_width = head.width
     elif word_width is None:
         word_width = embedding_width
-    structure = settings.model
+    structure, n_emotions = settings.model, len(settings.emotions)
     understanding = Understanding(
         backbone,
         word_width,
@@ -63,6 +63,7 @@ def assemble(
         structure.query_start,
         structure.feature_depth,
         structure.normalise,
+        n_emotions,
     )
     fusion = Fusion(
         feature_width,
@@ -71,12 +72,13 @@ def assemble(
         structure.coefficients,
         structure.evidence,
         structure.normalise,
+        n_emotions,
     )
     if not structure.normalise:
         fusion.start_among(torch.zeros(word_width), torch.ones(()))
     elif head is not None and head.device.type != "meta":
         fusion.start_among(*head.prompts.word_statistics())
-    space = settings.space.build(feature_width)
+    space = settings.space.build(feature_width, n_emotions)
     prompt = {} if settings.diffusion is None else {"prompt": settings.diffusion.prompt}
     painter = Painter(
         understanding, fusion, space, head, settings.sampling, **prompt, seed=settings.seed

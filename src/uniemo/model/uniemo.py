@@ -26,6 +26,7 @@ from uniemo.diffusion import (
     in_chunks,
     noise_prediction_loss,
 )
+from uniemo.emotions import Emotions
 from uniemo.errors import UserError
 from uniemo.fusion import (
     AttributeBase,
@@ -92,12 +93,17 @@ class UniEmo(lightning.LightningModule):
             understanding.chain.visual.set_grad_checkpointing(True)
             if painter.head is not None:
                 painter.head.unet.enable_gradient_checkpointing()
-        self.validation_metrics = ValidationMetrics()
+        self.validation_metrics = ValidationMetrics(len(settings.emotions))
 
     @property
     def head(self) -> StableDiffusion | None:
         """The diffusion head; None for understanding alone."""
         return self.painter.head
+
+    @property
+    def emotions(self) -> Emotions:
+        """What it distinguishes."""
+        return self.settings.emotions
 
     @property
     def clip_view(self) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
@@ -413,8 +419,14 @@ class UniEmo(lightning.LightningModule):
         """Give the attribute bases the checkpoint's size.
 
         Raises:
-            UserError: If the names are another data set's.
+            UserError: If the emotions or the names are another data set's.
         """
+        emotions = Emotions(**checkpoint["hyper_parameters"].get("emotions", {}))
+        if emotions.names != self.emotions.names:
+            raise UserError(
+                f"the checkpoint knows the emotions {emotions}; the data set has {self.emotions}; "
+                "use the data set it was trained on, or train anew"
+            )
         scenes, objects = checkpoint["names"]["scene"], checkpoint["names"]["object"]
         fusion = self.fusion
         if not fusion.scene_names:

@@ -5,21 +5,22 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
-from uniemo.emotions import N_EMOTIONS
-
 
 class ValidationMetrics(nn.Module):
     """Accuracy, macro F1 and mean losses over the batches of all processes.
 
     Legend: B images of a batch, C emotions.
+
+    Args:
+        n_emotions: C.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, n_emotions: int) -> None:
         super().__init__()
         self.classification = MetricCollection(
             {
-                "accuracy": MulticlassAccuracy(N_EMOTIONS, average="micro"),
-                "f1_macro": MulticlassF1Score(N_EMOTIONS, average="macro"),
+                "accuracy": MulticlassAccuracy(n_emotions, average="micro"),
+                "f1_macro": MulticlassF1Score(n_emotions, average="macro"),
             }
         )
         self.emotion_loss, self.theta_loss = MeanMetric(), MeanMetric()

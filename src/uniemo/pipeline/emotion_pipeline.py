@@ -26,6 +26,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from uniemo.batch import Features
 from uniemo.diffusion import SamplingConfig, StableDiffusion, build_scheduler
 from uniemo.diffusion.stable_diffusion import Parts
+from uniemo.emotions import Emotions
 from uniemo.errors import UserError
 from uniemo.fusion import Condition
 from uniemo.model import Painter, UniEmo
@@ -225,7 +226,7 @@ class UniEmoPipeline(DiffusionPipeline):
         for start in range(0, max(len(photos), 1), READ_AT_ONCE):
             view = self._clip_view(photos[start : start + READ_AT_ONCE])
             output, maps = self.emotion_model.read(view)
-            readings += make_readings(self.emotion_model.fusion, output, maps)
+            readings += make_readings(self.emotions, self.emotion_model.fusion, output, maps)
         return readings
 
     def _clip_view(self, photos: Sequence[Photo]) -> Tensor:
@@ -295,20 +296,21 @@ class UniEmoPipeline(DiffusionPipeline):
             UserError: If an argument is wrong, or the model only reads.
         """
         how = self._sampling(guidance_scale, num_inference_steps, draws)
+        away = None if negative is None else self.weights(negative)
         painter = self.painter(seed)
         index = _numbers(num_images)
         if image is None:
             if emotion is None:
                 raise UserError("there is nothing to paint; give an emotion or a photo")
-            weights = emotion_weights(emotion)
+            weights = self.weights(emotion)
             self.emotion_model.require_space()
             condition = drawn_words(painter, weights, index, how.draws)
         else:
             features, read = self.features_of(image)
-            weights = {read: 1.0} if emotion is None else emotion_weights(emotion)
+            weights = {read: 1.0} if emotion is None else self.weights(emotion)
             condition = fused_words(painter, weights, _repeated(features, num_images))
         noise = painter.generators(torch.full_like(index, strongest(weights)), index, stream=1)
-        request = PictureRequest(painter, condition, noise, how, prompt, intensity, negative)
+        request = PictureRequest(painter, condition, noise, how, prompt, intensity, away)
         return self._paint(request, output_type, callback_on_step_end)
 
     @torch.no_grad()
@@ -355,7 +357,8 @@ class UniEmoPipeline(DiffusionPipeline):
         if not 0 < strength <= 1:
             raise UserError(f"strength is {strength}; give more than 0, up to 1")
         how = self._sampling(guidance_scale, num_inference_steps, None)
-        weights = emotion_weights(emotion)
+        weights = self.weights(emotion)
+        away = None if negative is None else self.weights(negative)
         painter = self.painter(seed)
         index = _numbers(num_images)
         self.emotion_model.require_space()
@@ -363,12 +366,25 @@ class UniEmoPipeline(DiffusionPipeline):
         noise = painter.generators(torch.full_like(index, strongest(weights)), index, stream=1)
         features, read = self.features_of(image)
         own = fused_words(painter, {read: 1.0}, features).word  # [1, W]
-        request = PictureRequest(painter, condition, noise, how, prompt, intensity, negative, own)
+        request = PictureRequest(painter, condition, noise, how, prompt, intensity, away, own)
         head = painter.diffusion
         latent = head.encode(photo_squares([image], head.image_size) * 2 - 1)  # [1, c, h, h]
         return self._paint(request, output_type, callback_on_step_end, latent, strength)
 
     # --- How -----------------------------------------------------------------------------------
+
+    @property
+    def emotions(self) -> Emotions:
+        """What the model distinguishes."""
+        return self.emotion_model.settings.emotions
+
+    def weights(self, emotion: Emotion) -> dict[int, float]:
+        """Return the weight of each emotion that is meant, by label index; they sum to 1.
+
+        Raises:
+            UserError: If a name is unknown, or the weights are negative or do not sum to 1.
+        """
+        return emotion_weights(emotion, self.emotions)
 
     @property
     def head(self) -> StableDiffusion:

@@ -13,7 +13,7 @@ from torch import Tensor
 from uniemo.errors import UserError
 from uniemo.pipeline.emotion_pipeline import UniEmoPipeline, new_folder
 from uniemo.pipeline.photos import Photo
-from uniemo.pipeline.words import Emotion, drawn_words, emotion_weights, fused_words, mix_means
+from uniemo.pipeline.words import Emotion, drawn_words, fused_words, mix_means
 from uniemo.understanding import ClipBackbone
 from uniemo.utils.files import write_json, write_tensors
 from uniemo.utils.sources import weights_digest
@@ -38,7 +38,7 @@ def mean_word(pipe: UniEmoPipeline, emotion: Emotion) -> Tensor:
     Raises:
         UserError: If the emotion is unknown, or the model only reads.
     """
-    weights = emotion_weights(emotion)
+    weights = pipe.weights(emotion)
     painter = pipe.painter()
     pipe.emotion_model.require_space()
     return mix_means(painter, weights)
@@ -57,7 +57,7 @@ def typical_words(
     """
     if n < 1:
         raise UserError(f"the number of words is {n}; give 1 or more")
-    weights = emotion_weights(emotion)
+    weights = pipe.weights(emotion)
     painter = pipe.painter(seed)
     pipe.emotion_model.require_space()
     return drawn_words(painter, weights, torch.arange(n), painter.sampling.draws).word
@@ -76,7 +76,7 @@ def photo_word(pipe: UniEmoPipeline, photo: Photo, emotion: Emotion | None = Non
         UserError: If the photo or the emotion cannot be used, or the model only reads.
     """
     features, read = pipe.features_of(photo)
-    weights = {read: 1.0} if emotion is None else emotion_weights(emotion)
+    weights = {read: 1.0} if emotion is None else pipe.weights(emotion)
     return fused_words(pipe.painter(), weights, features).word[0]
 
 

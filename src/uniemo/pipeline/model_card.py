@@ -5,12 +5,11 @@ from typing import Any
 
 from huggingface_hub import ModelCardData
 
-from uniemo.emotions import EMOTIONS
 from uniemo.pipeline.emotion_model import EmotionModel
 from uniemo.utils.files import write_bytes
 
 NAMES = {
-    "accuracy": "accuracy, 8 emotions",
+    "accuracy": "accuracy, emotions",
     "accuracy_polarity": "accuracy, polarity",
     "f1_macro": "macro F1",
     "ece": "expected calibration error",
@@ -73,7 +72,7 @@ def write_card(path: Path, model: EmotionModel) -> None:
     )
     text = CARD.format(
         data=data.to_yaml(),
-        emotions=", ".join(EMOTIONS),
+        emotions=settings.emotions,
         clip=settings.clip.model,
         diffusion=diffusion,
         scenes=len(fusion.scene_names),

@@ -3,7 +3,7 @@
 Legend: N pictures, W width of a word, c latent channels, h side of a latent, T tokens of a prompt.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from uniemo.diffusion import SamplingConfig, StableDiffusion, denoise, initial_n
 from uniemo.errors import UserError
 from uniemo.fusion import Condition
 from uniemo.model import Painter
-from uniemo.pipeline.words import Emotion, emotion_weights, mix_means, neutral_word
+from uniemo.pipeline.words import mix_means, neutral_word
 
 MAX_INTENSITY = 2.0
 
@@ -29,7 +29,7 @@ class PictureRequest:
     how: SamplingConfig
     prompt: str | None
     intensity: float
-    negative: Emotion | None
+    negative: Mapping[int, float] | None  # weights by label index
     origin: Tensor | None = None  # the word [1, W] of intensity 0; None for the neutral one
 
     def words(self) -> Tensor:
@@ -49,7 +49,7 @@ class PictureRequest:
             return None
         if self.negative is None:
             return head.prompts.encode([""])
-        away = mix_means(self.painter, emotion_weights(self.negative))
+        away = mix_means(self.painter, self.negative)
         return head.condition(away[None], prompt)
 
     def latents(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from uniemo.emotions import EMOTIONS, POLARITY, POSITIVE
+from uniemo.emotions import Emotions
 from uniemo.fusion import AttributeBase, Fusion
 from uniemo.understanding import UnderstandingOutput
 from uniemo.understanding.chain import AttentionMaps
@@ -49,15 +49,13 @@ class Reading:
     object_attention: np.ndarray
     """[Q, gh, gw] float32: where each object query looks."""
 
+    polarity: str | None
+    """Of the most probable emotion: ``positive``, ``negative``, or None if it has none."""
+
     @property
     def emotion(self) -> str:
         """The most probable emotion."""
         return max(self.probabilities, key=self.probabilities.__getitem__)
-
-    @property
-    def polarity(self) -> str:
-        """Polarity of the most probable emotion: ``positive`` or ``negative``."""
-        return "positive" if POLARITY[EMOTIONS.index(self.emotion)] == POSITIVE else "negative"
 
     def as_dict(self) -> dict[str, Any]:
         """Return all but the attention maps, ready for JSON."""
@@ -71,24 +69,28 @@ class Reading:
 
 
 def make_readings(
-    fusion: Fusion, output: UnderstandingOutput, maps: AttentionMaps
+    emotions: Emotions, fusion: Fusion, output: UnderstandingOutput, maps: AttentionMaps
 ) -> list[Reading]:
     """Return what was read from B photos, one :class:`Reading` each."""
-    probabilities = output.logits.float().softmax(dim=1).tolist()  # [B, C]
-    scenes = nearest(fusion.scene_base, fusion.scene_names, output.scene)
-    objects = nearest(fusion.object_base, fusion.object_names, output.object)
+    probabilities = output.logits.float().softmax(dim=1)  # [B, C]
+    polarity = [emotions.polarity_name(label) for label in probabilities.argmax(dim=1).tolist()]
+    scenes = nearest(emotions, fusion.scene_base, fusion.scene_names, output.scene)
+    objects = nearest(emotions, fusion.object_base, fusion.object_names, output.object)
     attention = (maps.scene.float().cpu().numpy(), maps.object.float().cpu().numpy())
-    rows = zip(probabilities, scenes, objects, *attention, strict=True)
-    return [Reading(dict(zip(EMOTIONS, row[0], strict=True)), *row[1:]) for row in rows]
+    rows = zip(probabilities.tolist(), scenes, objects, *attention, polarity, strict=True)
+    return [Reading(dict(zip(emotions.names, row[0], strict=True)), *row[1:]) for row in rows]
 
 
-def nearest(base: AttributeBase, names: list[str], query: Tensor) -> list[Attribute]:
+def nearest(
+    emotions: Emotions, base: AttributeBase, names: list[str], query: Tensor
+) -> list[Attribute]:
     """Return the attribute nearest to each projection [B, E]."""
     found = []
     for index in base.retrieve(query).tolist():
         if index < 0:
-            found.append(Attribute(None, dict.fromkeys(EMOTIONS, 0.0)))
+            found.append(Attribute(None, dict.fromkeys(emotions.names, 0.0)))
         else:
             coefficients = base.correlation[index].tolist()
-            found.append(Attribute(names[index], dict(zip(EMOTIONS, coefficients, strict=True))))
+            by_name = dict(zip(emotions.names, coefficients, strict=True))
+            found.append(Attribute(names[index], by_name))
     return found

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from uniemo.batch import Features
-from uniemo.emotions import EMOTIONS, N_EMOTIONS
+from uniemo.emotions import Emotions
 from uniemo.errors import UserError
 from uniemo.fusion import Condition
 from uniemo.model import Painter
@@ -23,36 +23,37 @@ Emotion: TypeAlias = str | Mapping[str, float]
 SUM_TOLERANCE = 1e-3
 
 
-def emotion_index(name: str) -> int:
+def emotion_index(name: str, emotions: Emotions) -> int:
     """Return the label index of an emotion.
 
     Raises:
         UserError: If there is none of that name; the nearest is offered.
     """
-    if name in EMOTIONS:
-        return EMOTIONS.index(name)
-    near = difflib.get_close_matches(str(name).lower(), EMOTIONS, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(EMOTIONS)}"
+    if name in emotions.names:
+        return emotions.index(name)
+    near = difflib.get_close_matches(str(name).lower(), emotions.names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {emotions}"
     raise UserError(f"emotion {name!r} is unknown; {hint}")
 
 
-def emotion_weights(emotion: Emotion) -> dict[int, float]:
+def emotion_weights(emotion: Emotion, emotions: Emotions) -> dict[int, float]:
     """Return the weight of each emotion that is meant, by label index; they sum to 1.
 
     Args:
         emotion: A name, or weights by name.
+        emotions: Those that the model knows.
 
     Raises:
         UserError: If a name is unknown, or the weights are negative or do not sum to 1.
     """
     if isinstance(emotion, str):
-        return {emotion_index(emotion): 1.0}
+        return {emotion_index(emotion, emotions): 1.0}
     if not isinstance(emotion, Mapping):
         raise UserError(f"emotion is {emotion!r}; give a name, or a dictionary of weights")
-    weights = {emotion_index(name): float(weight) for name, weight in emotion.items()}
+    weights = {emotion_index(name, emotions): float(w) for name, w in emotion.items()}
     for label, weight in weights.items():
         if not (math.isfinite(weight) and weight >= 0):
-            raise UserError(f"the weight of {EMOTIONS[label]} is {weight}; give 0 or more")
+            raise UserError(f"the weight of {emotions.names[label]} is {weight}; give 0 or more")
     total = sum(weights.values())
     if abs(total - 1) > SUM_TOLERANCE:
         raise UserError(f"the weights of the emotions sum to {total:g}; make them sum to 1")
@@ -105,7 +106,7 @@ def mean_words(painter: Painter) -> Condition:
     """Return one word for each emotion [C, W], fused from the mean of its features (extension)."""
     mean = painter.space.moments.mean.float()  # [C, 3 D]
     features = Features(*mean.chunk(3, dim=1))
-    return painter.fuse_features(features, torch.arange(N_EMOTIONS, device=mean.device))
+    return painter.fuse_features(features, torch.arange(len(mean), device=mean.device))
 
 
 def mix_means(painter: Painter, weights: Mapping[int, float]) -> Tensor:

@@ -66,21 +66,21 @@ class TrialEvaluator:
             batches: At least two images of every emotion.
 
         Returns:
-            ``emo_a`` (8-class), ``fid`` (Frechet distance to the validation split by the
+            ``emo_a`` (of all emotions), ``fid`` (Frechet distance to the validation split by the
             experiment's ``fid_features``), ``density`` and ``coverage`` by the same,
             ``clip_coverage`` within each emotion by pretrained CLIP's unit features (mean over the
             emotions), and ``nearest_cosine``, the mean cosine to the nearest training image in
             the judge's features.
         """
-        width = self.distances.width
+        width, n_emotions = self.distances.width, len(self.data.emotions)
         frechet = FrechetDistance(width, self.distances.name).to(self.device)
-        neighbours = DensityCoverage(width).to(self.device)
-        accuracy = EmotionAccuracy().to(self.device)
+        neighbours = DensityCoverage(width, num_classes=n_emotions).to(self.device)
+        accuracy = EmotionAccuracy(self.data.emotions).to(self.device)
         real = self.reference.features.to(self.device)
         real_emotion = self.reference.emotion.to(self.device)
         frechet.update(real, real=True)
         neighbours.update(real, real_emotion, real=True)
-        covered = DensityCoverage(self.clip.width).to(self.device)
+        covered = DensityCoverage(self.clip.width, num_classes=n_emotions).to(self.device)
         covered.update(self.clip_reference, real_emotion, real=True)
         cosines = []
         for batch in track(batches, "Generating and measuring"):
@@ -95,7 +95,7 @@ class TrialEvaluator:
             cosines.append(nearest(F.normalize(features, dim=1), self.training)[0])
         near = neighbours.compute()
         return {
-            "emo_a": accuracy.compute()["emo_a_8"].item(),
+            "emo_a": accuracy.compute()[f"emo_a_{n_emotions}"].item(),
             "fid": frechet.compute().item(),
             "density": near["density"].item(),
             "coverage": near["coverage"].item(),

@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from uniemo.diffusion import image_generator
-from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
 from uniemo.model import UniEmo
 from uniemo.study.evaluators import TrialEvaluator
@@ -28,7 +27,7 @@ class NamingEvaluator:
 
     def __init__(self, evaluator: TrialEvaluator) -> None:
         self.device, self.clip = evaluator.device, evaluator.clip
-        missing = evaluator.per_emotion * N_EMOTIONS
+        missing = evaluator.per_emotion * len(evaluator.data.emotions)
         self.batches: list[dict[str, Tensor]] = []
         for batch in evaluator.data.val_dataloader():
             known = (batch["scene"] >= 0) & batch["objects"].any(1)  # [B]

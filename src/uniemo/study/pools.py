@@ -17,7 +17,6 @@ from torch import Tensor
 
 from uniemo.curriculum.image_writer import plan_requests, read_generated
 from uniemo.curriculum.pool import ImageReader, encode_pool, write_pool
-from uniemo.emotions import EMOTIONS, N_EMOTIONS
 from uniemo.evaluation.evaluator import Evaluator
 from uniemo.evaluation.image_sources import BASELINE_PROMPT
 from uniemo.filtering import Selection, score, unit
@@ -126,7 +125,7 @@ class CandidatePool:
         generator = torch.Generator().manual_seed(self.trial.seed)
         order = torch.randperm(len(emotion), generator=generator)  # [M]
         rows: list[int] = []
-        for label in range(N_EMOTIONS):
+        for label in range(len(self.data.emotions)):
             rows += order[(free & (emotion == label))[order]][:budget].tolist()
         rows.sort()
         return RealRows(whole, rows, *self._features(whole, rows))
@@ -140,7 +139,7 @@ class CandidatePool:
         if real is None:
             return {"kept": None, "coverage": None}
         root = Path(real.data.root).expanduser().resolve()
-        listed = read_split(root, "train")
+        listed = read_split(root, "train", real.data.emotions)
         folder.mkdir(parents=True, exist_ok=True)
         copyfile(root / "info.json", folder / "info.json")
         write_split(folder, "train", [listed[row].absolute(root) for row in real.rows])
@@ -169,7 +168,7 @@ class CandidatePool:
         It is NaN if no emotion has more validation images than neighbours.
         """
         shares = []
-        for label in range(N_EMOTIONS):
+        for label in range(len(self.data.emotions)):
             real = unit(self.validation.features[self.validation.emotion == label])  # [V, E]
             if len(real) > self.config.neighbours:
                 own = unit(features[emotion == label])  # [N, E]
@@ -182,6 +181,6 @@ def zero_shot(module: UniEmo, features: Tensor, target: Tensor) -> Tensor:
     """Return the frozen CLIP's own p(target) [N] of image features [N, E], by its text tower."""
     config = module.settings.clip
     clip = load_clip(resolve(config.model), config.pretrained)
-    text = clip.encode_names(EMOTIONS, BASELINE_PROMPT)  # [C, E]
+    text = clip.encode_names(module.emotions.names, BASELINE_PROMPT)  # [C, E]
     logits = clip.model.logit_scale.exp().detach() * unit(features) @ text.T  # [N, C]
     return logits.softmax(dim=1).gather(1, target[:, None])[:, 0]

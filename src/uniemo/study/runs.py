@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from uniemo.curriculum.fitting import fit
 from uniemo.curriculum.phases import run_phase
-from uniemo.emotions import N_EMOTIONS
 from uniemo.model.saving import BEST, LAST
 from uniemo.study.ledger import Numbers, Record, settings_of
 from uniemo.study.trial import Trial
@@ -42,7 +41,9 @@ def generate(trial: Trial) -> None:
     record = Record(trial.folder / "candidates", settings)
     if record.load() is None:
         run_phase("generate", trial.experiment)
-        record.finish({"images": float(N_EMOTIONS * trial.experiment.generate.n_images)})
+        record.finish(
+            {"images": float(len(trial.experiment.emotions) * trial.experiment.generate.n_images)}
+        )
 
 
 def train(trial: Trial, name: str) -> Training:

@@ -6,6 +6,7 @@ Legend: B images, W width of the text encoder, C emotions.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from uniemo.diffusion import (
     noise_prediction_loss,
     sample,
 )
-from uniemo.emotions import N_EMOTIONS
 from uniemo.evaluation.image_sources import emotion_index_batches
 from uniemo.model.callbacks import LatentPass
 from uniemo.vision.images import GeneratedBatch
@@ -48,7 +48,7 @@ class LearntWords(lightning.LightningModule):
         self.prompt, self.seed = prompt, settings.seed
         self.head, self.settings = head, settings
         self.mean, self.deviation = head.prompts.word_statistics()
-        self.standard = nn.Parameter(torch.zeros(N_EMOTIONS, head.width))  # [C, W]
+        self.standard = nn.Parameter(torch.zeros(len(settings.emotions), head.width))  # [C, W]
 
     def words(self, emotion: Tensor) -> Tensor:
         """Return the words [B, W] of emotions [B]."""
@@ -74,7 +74,7 @@ class LearntWords(lightning.LightningModule):
         self, per_emotion: int, batch_size: int, sampling: SamplingConfig
     ) -> Iterator[GeneratedBatch]:
         """Generate images 0, 1, ... of every emotion, from the same noise as UniEmo."""
-        for emotion, index in emotion_index_batches(per_emotion, batch_size):
+        for emotion, index in emotion_index_batches(len(self.standard), per_emotion, batch_size):
             pairs = zip(emotion.tolist(), index.tolist(), strict=True)
             generators = [image_generator(2 * self.seed + 1, *pair) for pair in pairs]
             states = self.head.condition(self.words(emotion), self.prompt)
@@ -97,7 +97,7 @@ def learn_words(
     trainer = experiment.trainer
     joint = experiment.changed({"model.understanding_epochs": 0})
     data = joint.data(view, head.image_size)
-    words = LearntWords(head, prompt, joint.model)
+    words = LearntWords(head, prompt, replace(joint.model, emotions=data.emotions))
     fitter = lightning.Trainer(
         accelerator=trainer["accelerator"],
         devices=1,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from uniemo.batch import Features
+from uniemo.emotions import N_EMOTIONS
 from uniemo.understanding.backbone import ClipBackbone
 from uniemo.understanding.chain import FeatureDepth, QuerySets, UnderstandingChain
 from uniemo.understanding.heads import AttributeProjection, EmotionHead
@@ -40,6 +41,7 @@ class Understanding(nn.Module):
         start: What the queries start as.
         feature_depth: Where fs and fo are read.
         normalise: Whether the projections normalise features (extension).
+        n_emotions: C.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Understanding(nn.Module):
         start: QueryStart = "class_token",
         feature_depth: FeatureDepth = "last",
         normalise: bool = True,
+        n_emotions: int = N_EMOTIONS,
     ) -> None:
         super().__init__()
         self._backbone = [backbone]  # in a list, so that the text tower is not registered
@@ -59,7 +62,7 @@ class Understanding(nn.Module):
         self.scene_projection = AttributeProjection.from_clip(visual, normalise)
         self.object_projection = AttributeProjection.from_clip(visual, normalise)
         self.chain = UnderstandingChain(visual, n_queries, queries, start, feature_depth)
-        self.emotion_head = EmotionHead(self.chain.width, word_width, dropout=dropout)
+        self.emotion_head = EmotionHead(self.chain.width, word_width, n_emotions, dropout)
         self.scene_scale, self.object_scale = LogitScale(), LogitScale()
 
     @property

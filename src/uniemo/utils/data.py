@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from uniemo.batch import Annotations
+from uniemo.emotions import Emotions
 
 DiffusionInputs = Callable[[Tensor, Tensor, int], dict[str, Tensor]]
 """Row numbers [B] long and flips [B] bool of training images, and the epoch -> what a joint
@@ -29,6 +30,10 @@ class EmotionData(Protocol):
 
     diffusion_inputs: DiffusionInputs | None
     """Set by the model: what it returns joins the batches of epochs with aligned views."""
+
+    @property
+    def emotions(self) -> Emotions:
+        """What the images are labelled with, in index order."""
 
     @property
     def scene_names(self) -> list[str]:

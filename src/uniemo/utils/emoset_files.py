@@ -2,7 +2,8 @@
 
 A folder in this layout holds
 
-    info.json                       for each attribute ``label2idx`` and ``idx2label``
+    info.json                       for each attribute ``label2idx`` and ``idx2label``; the emotion
+                                    may have ``polarity``: name -> positive, negative or null
     {train,val,test}.json           rows [emotion, image id, image, annotation]; some copies of
                                     EmoSet leave out the id
     annotation/EMOTION/ID.json      the attributes of one image: brightness and colorfulness from
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
-from uniemo.emotions import EMOTIONS
+from uniemo.emotions import Emotions
 from uniemo.errors import UserError
 from uniemo.utils.files import read_json, write_json
 
@@ -44,6 +45,14 @@ class SplitRow(NamedTuple):
         return self._replace(image=str(root / self.image), annotation=str(root / self.annotation))
 
 
+class Info(NamedTuple):
+    """What ``info.json`` names, in index order."""
+
+    emotions: Emotions
+    scenes: list[str]
+    objects: list[str]
+
+
 class Annotation(NamedTuple):
     """What is known of one image."""
 
@@ -54,16 +63,22 @@ class Annotation(NamedTuple):
 
 
 def write_info(
-    root: Path, attributes: Mapping[str, Sequence[str | float]], compact: bool = False
+    root: Path,
+    attributes: Mapping[str, Sequence[str | float]],
+    emotions: Emotions,
+    compact: bool = False,
 ) -> None:
     """Write ``info.json``: the emotions, then other attributes' labels in index order."""
-    info = {
+    info: dict[str, dict[str, Any]] = {
         attribute: {
             "label2idx": {str(label): index for index, label in enumerate(labels)},
             "idx2label": {str(index): label for index, label in enumerate(labels)},
         }
-        for attribute, labels in {"emotion": EMOTIONS, **attributes}.items()
+        for attribute, labels in {"emotion": emotions.names, **attributes}.items()
     }
+    if emotions != Emotions.of(emotions.names):
+        polarity = [emotions.polarity_name(index) for index in range(len(emotions))]
+        info["emotion"]["polarity"] = dict(zip(emotions.names, polarity, strict=True))
     write_json(root / "info.json", info, compact)
 
 
@@ -96,27 +111,24 @@ def write_annotation(
     write_json(root / row.annotation, content | dict(further or {}), compact)
 
 
-def read_names(root: Path) -> tuple[list[str], list[str]]:
-    """Read the names of scenes, and of objects, in index order from ``info.json``.
+def read_info(root: Path) -> Info:
+    """Read the names of emotions, scenes and objects from ``info.json``.
 
     Raises:
-        UserError: If it is missing, malformed, or numbers the emotions in an order other than
-            :data:`uniemo.emotions.EMOTIONS`.
+        UserError: If it is missing or malformed.
     """
     path = root / "info.json"
     info = _read_json(path)
     emotions, scenes, objects = (
         _labels(info, attribute, path) for attribute in ("emotion", "scene", "object")
     )
-    if tuple(emotions) != EMOTIONS:
-        raise UserError(
-            f"{path} numbers the emotions {', '.join(emotions)}; uniemo needs the order "
-            f"{', '.join(EMOTIONS)}: rewrite its 'emotion' entry"
-        )
-    return scenes, objects
+    try:
+        return Info(Emotions.of(emotions, info["emotion"].get("polarity")), scenes, objects)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
-def read_split(root: Path, split: str) -> list[SplitRow]:
+def read_split(root: Path, split: str, emotions: Emotions) -> list[SplitRow]:
     """Read the rows of a split; where the id is left out, it is the image's file name.
 
     Raises:
@@ -135,10 +147,9 @@ def read_split(root: Path, split: str) -> list[SplitRow]:
                 name = Path(image).stem
             case _:
                 raise UserError(f"{path}, row {number}, is {row!r}; write it as {_ROW}")
-        if emotion not in EMOTIONS:
+        if emotion not in emotions.names:
             raise UserError(
-                f"{path}, row {number}: emotion {emotion!r} is unknown; "
-                f"use one of {', '.join(EMOTIONS)}"
+                f"{path}, row {number}: emotion {emotion!r} is unknown; use one of {emotions}"
             )
         rows.append(SplitRow(emotion, name, image, annotation))
     return rows

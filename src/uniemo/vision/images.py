@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from uniemo.emotions import EMOTIONS, N_EMOTIONS
+from uniemo.emotions import Emotions
 from uniemo.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -36,6 +36,7 @@ class EmotionImageFolder:
 
     Args:
         folder: The folder.
+        emotions: Those that it has images of.
         per_emotion: At most so many of each emotion.
         size: H; the centre square is taken, resized with antialiasing as real images are.
 
@@ -43,12 +44,12 @@ class EmotionImageFolder:
         UserError: If an emotion has fewer than two images.
     """
 
-    def __init__(self, folder: Path, per_emotion: int, size: int) -> None:
+    def __init__(self, folder: Path, emotions: Emotions, per_emotion: int, size: int) -> None:
         if not folder.is_dir():
             raise UserError(f"folder {folder} does not exist; give one of <emotion>/*.png|jpg")
-        self.size = size
+        self.size, self.emotions = size, emotions
         self.files: list[tuple[int, int, Path]] = []
-        for emotion, name in enumerate(EMOTIONS):
+        for emotion, name in enumerate(emotions.names):
             inside = (folder / name).iterdir() if (folder / name).is_dir() else ()
             files = sorted(path for path in inside if path.suffix.lower() in SUFFIXES)
             if len(files) < 2:
@@ -60,8 +61,8 @@ class EmotionImageFolder:
 
     @property
     def counts(self) -> Tensor:
-        """Number of images of each emotion, [C = 8] long."""
-        return torch.tensor([row[0] for row in self.files]).bincount(minlength=N_EMOTIONS)
+        """Number of images of each emotion, [C] long."""
+        return torch.tensor([row[0] for row in self.files]).bincount(minlength=len(self.emotions))
 
     def batches(self, batch_size: int) -> Iterator[GeneratedBatch]:
         """Yield all images.

@@ -57,9 +57,9 @@ class EmotionSpaces(Claim):
 @torch.inference_mode()
 def fit_spaces(module: UniEmo, data: Any, kinds: Sequence[Any]) -> dict[str, EmotionSpace]:
     """Fit several emotion spaces to a model's features of the training split, in one pass."""
-    width = module.understanding.chain.width
+    width, n = module.understanding.chain.width, len(module.emotions)
     configs = {kind: EmotionSpaceConfig(kind, jitter=JITTER) for kind in kinds}
-    spaces = {kind: own.build(width).to(module.device) for kind, own in configs.items()}
+    spaces = {kind: own.build(width, n).to(module.device) for kind, own in configs.items()}
     for batch in track(data.plain_dataloader("train"), "Fitting the emotion spaces"):
         encoded = module.read(batch["clip_image"].to(module.device)).features
         features = Features(*(part.float() for part in encoded))
