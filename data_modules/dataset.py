@@ -25,6 +25,7 @@ class EmotionImages(Dataset[dict[str, Any]]):
         table: Rows with the columns ``data_modules.layout.FEATURES``.
         transform: Makes the views of the images.
         n_objects: Length O of the multi-hot object vectors.
+        n_emotions: Length C of the votes, where the data have them.
         seed: With the epoch and the row, all that the flip and the crop of an image depend on;
             None for neither flip nor crop.
         n_real: Rows from here on are generated images; None if there are none.
@@ -38,6 +39,7 @@ class EmotionImages(Dataset[dict[str, Any]]):
         table: datasets.Dataset,
         transform: ViewTransform,
         n_objects: int,
+        n_emotions: int,
         seed: int | None = None,
         n_real: int | None = None,
         crop_transform: ViewTransform | None = None,
@@ -46,7 +48,9 @@ class EmotionImages(Dataset[dict[str, Any]]):
     ) -> None:
         self.table = table
         self.transform = transform
-        self.n_objects = n_objects
+        self.n_objects, self.n_emotions = n_objects, n_emotions
+        self.numbers = [key for key in ("valence", "arousal") if key in table.column_names]
+        self.has_votes = "votes" in table.column_names
         self.seed = seed
         self.n_real = len(table) if n_real is None else n_real
         self.crop_transform = crop_transform or transform
@@ -111,6 +115,11 @@ class EmotionImages(Dataset[dict[str, Any]]):
         }
         if diffusion is not None:
             sample["diffusion_image"] = diffusion
+        if self.has_votes:
+            certain = [float(i == row["emotion"]) for i in range(self.n_emotions)]
+            sample["votes"] = torch.tensor(row["votes"] or certain)  # [C]; generated have none
+        for name in self.numbers:
+            sample[name] = torch.tensor(float("nan") if row[name] is None else row[name])
         return sample
 
 

@@ -11,9 +11,9 @@ from lightning import LightningDataModule
 from data_modules.dataset import EmotionImages, collate, read_annotations
 from data_modules.epoch_sampler import EpochSampler, ResumableLoader
 from data_modules.generated import GeneratedConfig, epoch_length, mixed_rows
-from data_modules.hub_copy import HubCopy
 from data_modules.layout import EmoSetLayout
-from data_modules.source import cache_folder, open_source
+from data_modules.source import Reader, ReaderConfig, Source, cache_folder, open_source
+from data_modules.splits import Shares
 from data_modules.views import CLIP_MEAN, CLIP_STD, ViewTransform
 from uniemo.batch import Annotations
 from uniemo.emotions import Emotions
@@ -34,9 +34,8 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
     or sanity checks. The train loader can resume within an epoch.
 
     Args:
-        root: Folder in EmoSet's layout (docs/method.md, "Data"), or a hub's copy of EmoSet: a
-            ``DatasetDict`` saved to disk, or Parquet files. Copies have no attributes: no scenes,
-            no objects, and NaN as brightness and colorfulness.
+        root: The data set: a folder in EmoSet's layout (docs/method.md, "Data"), a folder of class
+            folders, a table of files, or what HF ``datasets`` reads (docs/guides/own-data.md).
         batch_size: Images per training step and process; the incomplete last batch is dropped.
         eval_batch_size: Images per evaluation step and process.
         clip_size: Side of the CLIP view in pixels; the open_clip model's own.
@@ -55,6 +54,12 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         cache_dir: Folder of the Arrow files; null for one in the cache of HF datasets.
         generated: Generated images to train on together with the real ones, in the first
             ``crop_epochs`` epochs; null for none.
+        reader: Which kind of data set ``root`` is.
+        columns: What is in which column of a table: image, label, votes (one column, or a list of
+            columns named by emotions), scene, objects, valence, arousal, image_id and split.
+        emotions: YAML file of the emotions' names, polarity and labels; null for those that the
+            data set has.
+        shares: Of the images in train, val and test, where the data set has no splits.
 
     Attributes:
         diffusion_inputs: What a joint step needs of training images beside their views
@@ -83,6 +88,10 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         fraction: float = 1.0,
         cache_dir: str | None = None,
         generated: GeneratedConfig | None = None,
+        reader: Reader = "auto",
+        columns: dict[str, str | list[str]] | None = None,
+        emotions: str | None = None,
+        shares: Shares = (0.8, 0.1, 0.1),
     ) -> None:
         super().__init__()
         if not 0 < fraction <= 1:
@@ -107,6 +116,7 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         self.fraction = fraction
         self.cache_dir = cache_folder(cache_dir)
         self.generated = generated
+        self.reader = ReaderConfig(reader, columns, emotions, shares)
         self.crop_epochs = crop_epochs
         self.plain_transform = ViewTransform(clip_size, diffusion_size, clip_mean, clip_std)
         self.aligned_transform = ViewTransform(clip_size, None, clip_mean, clip_std)
@@ -117,8 +127,8 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         self._diffusion_inputs: DiffusionInputs | None = None
 
     @cached_property
-    def _source(self) -> EmoSetLayout | HubCopy:
-        return open_source(self.root)
+    def _source(self) -> Source:
+        return open_source(self.root, self.reader, self.cache_dir)
 
     @property
     def emotions(self) -> Emotions:
@@ -215,6 +225,7 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
             table,
             self.aligned_transform,
             len(self.object_names),
+            len(self.emotions),
             self.seed,
             n_real=len(real),
             crop_transform=self.crop_transform,
@@ -264,7 +275,8 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
             split: "train" (reduced to ``fraction``), "val" or "test".
             rows: The rows of this process; None for its share of all.
         """
-        images = EmotionImages(self._table(split), self.plain_transform, len(self.object_names))
+        sizes = len(self.object_names), len(self.emotions)
+        images = EmotionImages(self._table(split), self.plain_transform, *sizes)
         chosen = np.arange(len(images)) if rows is None else np.array(rows)
         share = {} if rows is None else {"rank": 0, "world_size": 1}
         sampler = EpochSampler(lambda epoch: chosen, len(chosen), even=False, **share)

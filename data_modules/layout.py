@@ -4,22 +4,18 @@ The annotations of a split are read once, checked, and kept as an Arrow file in 
 a fingerprint of everything it was read from. Images are not copied: the table holds paths.
 """
 
-import json
-import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, Self
 
 import datasets
-from datasets.arrow_writer import ArrowWriter
 
+from data_modules.cached import cached_table, status_digest
 from uniemo.emotions import Emotions
 from uniemo.errors import UserError
 from uniemo.utils.emoset_files import SPLITS, SplitRow, read_annotation, read_info, read_split
-from uniemo.utils.files import atomic_path
 
 FEATURES: Final = datasets.Features(
     {
@@ -61,6 +57,7 @@ class EmoSetLayout:
         if not root.is_dir():
             raise UserError(f"data folder {root} does not exist; give one in EmoSet's layout")
         self.root, self.emotions = root, emotions
+        self.licence: str | None = None
         self._absolute_root = root.resolve()
         self.scene_names = list(scene_names)
         self.object_names = list(object_names)
@@ -96,33 +93,18 @@ class EmoSetLayout:
                 ``info.json`` does not, if an image is missing, or if the split is empty.
         """
         rows = read_split(self.root, split, self.emotions)
-        arrow = cache_dir / f"{split}-{self._fingerprint(rows)}.arrow"
-        if not arrow.is_file():
-            with ThreadPoolExecutor(_READERS) as readers:
-                examples = list(readers.map(partial(self._example, split), rows))
-            with (
-                atomic_path(arrow) as part,
-                ArrowWriter(features=FEATURES, path=str(part)) as writer,
-            ):
-                writer.write_batch({name: [row[name] for row in examples] for name in FEATURES})
-                writer.finalize()
-        return datasets.Dataset.from_file(str(arrow))
-
-    def _fingerprint(self, rows: list[SplitRow]) -> str:
-        """Name a split's content by its rows, all names, and its files' times and sizes."""
         names = [self.scene_names, self.object_names]
         if self.emotions != Emotions():
             names.append(list(self.emotions.names))
-        content = json.dumps([_FORMAT, str(self._absolute_root), names, rows])
-        digest = blake2b(content.encode(), digest_size=16)
-        for row in rows:
-            for path in (row.image, row.annotation):
-                try:
-                    status = os.stat(self.root / path)
-                except OSError:
-                    continue  # missing: _example says so
-                digest.update(f"{status.st_mtime_ns} {status.st_size};".encode())
-        return digest.hexdigest()
+        paths = (self.root / path for row in rows for path in (row.image, row.annotation))
+        digest = status_digest(paths, [_FORMAT, str(self._absolute_root), names, rows])
+
+        def columns() -> dict[str, list[Any]]:
+            with ThreadPoolExecutor(_READERS) as readers:
+                examples = list(readers.map(partial(self._example, split), rows))
+            return {name: [row[name] for row in examples] for name in FEATURES}
+
+        return cached_table(cache_dir / f"{split}-{digest}.arrow", FEATURES, columns)
 
     def _example(self, split: str, row: SplitRow) -> dict[str, Any]:
         """Read and check one annotation: a row of the table."""

@@ -1,7 +1,7 @@
 """Names and shapes of the data that all packages of uniemo exchange.
 
 Legend: B images, D width of the CLIP vision transformer, h and H side lengths of the CLIP and the
-diffusion view in pixels, O number of object names.
+diffusion view in pixels, O number of object names, C emotions.
 """
 
 from typing import NamedTuple, NotRequired, TypedDict
@@ -18,6 +18,9 @@ class Batch(TypedDict):
     noise: NotRequired[Tensor]  # [B, c, h, h] float, standard normal; where there is a latent
     timestep: NotRequired[Tensor]  # [B] long, of the noise schedule; where there is a latent
     emotion: Tensor  # [B] long, index into the data set's emotions
+    votes: NotRequired[Tensor]  # [B, C] float, rows sum to 1; where people voted
+    valence: NotRequired[Tensor]  # [B] float, on the data set's scale
+    arousal: NotRequired[Tensor]  # [B] float, likewise
     scene: Tensor  # [B] long, -1 where no scene is annotated
     objects: Tensor  # [B, O] bool, multi-label; all False where no object is annotated
     brightness: Tensor  # [B] float in [0, 1]

@@ -30,7 +30,8 @@ def train_batches(module, epoch: int = 0) -> list[Batch]:
 
 
 def test_batches_have_the_contracts_names_shapes_and_types(data_module):
-    plain = Batch.__annotations__.keys() - {"latent", "noise", "timestep"}
+    further = {"latent", "noise", "timestep", "votes", "valence", "arousal"}
+    plain = Batch.__annotations__.keys() - further
     training = train_batches(data_module())[0]
     assert training.keys() == plain - {"diffusion_image"}
     batch = next(iter(data_module(eval_batch_size=6).plain_dataloader("train")))

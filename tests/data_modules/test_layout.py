@@ -1,13 +1,11 @@
-"""Reading EmoSet's layout and hub copies: the right is read, the wrong is named in one line."""
+"""Reading EmoSet's layout: the right is read, the wrong is named in one line."""
 
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import datasets
 import pytest
-from PIL import Image
 
 from data_modules import check
 from data_modules.layout import EmoSetLayout
@@ -142,63 +140,6 @@ def test_errors_are_named_in_one_line(own_root, tmp_path, breakage, words):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(UserError, match="nowhere does not exist"):
         open_source(str(tmp_path / "nowhere"))
-
-
-REVERSED = list(reversed(EMOTIONS))
-
-
-def hub_rows(labels: list) -> dict:
-    images = [Image.new("RGB", (20, 16), (30 * index, 0, 0)) for index in range(len(labels))]
-    return {"image": images, "label": labels}
-
-
-@pytest.mark.parametrize("saved", [True, False], ids=["save_to_disk", "parquet"])
-def test_hub_copies_match_named_labels_by_name(tmp_path, saved):
-    features = datasets.Features(
-        {"image": datasets.Image(), "label": datasets.ClassLabel(names=REVERSED)}
-    )
-    copy = datasets.Dataset.from_dict(hub_rows([0, 7, 3]), features=features)
-    root = tmp_path / "copy"
-    if saved:
-        datasets.DatasetDict({"train": copy, "validation": copy}).save_to_disk(root)
-    else:
-        (root / "data").mkdir(parents=True)
-        copy.to_parquet(root / "data" / "train-00000-of-00001.parquet")
-        copy.to_parquet(root / "data" / "validation-00000-of-00001.parquet")
-    source = open_source(str(root))
-    table = source.table("val", tmp_path / "arrow")
-    assert source.splits == ["train", "val"]
-    assert source.scene_names == source.object_names == []
-    assert [EMOTIONS[index] for index in table["emotion"]] == [
-        REVERSED[0],
-        REVERSED[7],
-        REVERSED[3],
-    ]
-    assert list(table["scene"]) == [-1, -1, -1]
-    assert list(table["objects"]) == [[], [], []]
-    assert isinstance(table[0]["image"]["bytes"], bytes)
-    assert "3" in check(str(root), str(tmp_path / "arrow"))
-
-
-def test_hub_copies_take_bare_integers_in_emosets_order(tmp_path):
-    rows = hub_rows([5, 0])
-    copy = datasets.Dataset.from_dict({"image": rows["image"], "labels": rows["label"]})
-    datasets.DatasetDict({"train": copy}).save_to_disk(tmp_path / "copy")
-    source = open_source(str(tmp_path / "copy"))
-    assert list(source.table("train", tmp_path)["emotion"]) == [5, 0]
-    with pytest.raises(UserError, match="no split 'test'"):
-        source.table("test", tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("rows", "words"),
-    [(hub_rows([9]), "label 9"), ({"image": [], "label": []}, "empty"), ({"a": [1]}, "columns a")],
-)
-def test_broken_hub_copies_are_named(tmp_path, rows, words):
-    copy = datasets.Dataset.from_dict(rows)
-    datasets.DatasetDict({"train": copy}).save_to_disk(tmp_path / "copy")
-    with pytest.raises(UserError, match=words):
-        open_source(str(tmp_path / "copy")).table("train", tmp_path)
 
 
 def test_check_counts_images_and_annotations(emoset_root, arrow_cache):

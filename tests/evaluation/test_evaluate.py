@@ -47,7 +47,8 @@ def metrics(run):
 
 def test_metrics_have_the_documented_keys(metrics):
     assert set(metrics) == {
-        "experiment", "checkpoint", "seed", "protocol", "understanding", "generation", "queries",
+        "experiment", "checkpoint", "seed", "protocol", "emotions",
+        "understanding", "generation", "queries",
     }  # fmt: skip
     assert set(metrics["understanding"]) == UNDERSTANDING
     assert set(metrics["generation"]) == GENERATION

@@ -47,7 +47,8 @@ def test_page_names_no_outside_address(page):
 def test_page_leaves_out_what_was_not_measured():
     metrics = full_report().metrics
     only = {
-        k: metrics[k] for k in ("experiment", "checkpoint", "seed", "protocol", "understanding")
+        k: metrics[k]
+        for k in ("experiment", "checkpoint", "seed", "protocol", "emotions", "understanding")
     }
     text = EvaluationReport(only, "EmoSet", other_data=False).html()
     assert "Generated images" not in text

@@ -3,7 +3,8 @@
 :mod:`uniemo.evaluation.evaluate` (the command ``uniemo eval``) writes ``metrics.json``. Its keys
 are stable; what could not be measured is null or absent, shares lie in [0, 1]:
 
-- ``experiment``, ``checkpoint`` (or the folder of images), ``seed``, ``protocol``.
+- ``experiment``, ``checkpoint`` (or the folder of images), ``seed``, ``protocol``, and
+  ``emotions``, the names in index order.
 - ``understanding``, of the test split: ``accuracy``, ``accuracy_polarity``, ``f1_macro``, ``ece``,
   ``confusion`` (counts, rows are the true emotions), ``ceiling`` and ``bayes_rule`` (where the
   data have it: the best accuracy possible, expected and on these very images), ``linear_probe``
@@ -12,7 +13,8 @@ are stable; what could not be measured is null or absent, shares lie in [0, 1]:
 - ``generation``: ``checkpoint`` (of the joint phase where the evaluated one has no diffusion head),
   ``n_images``, ``fid``, ``fid_features``, ``fid_reference``, ``fid_reconstructed`` (of as many
   reconstructed test images, to the other ones), ``kid``,
-  ``diversity``, ``diversity_metric``, ``density``, ``coverage``, ``emo_a_8``, ``emo_a_2``,
+  ``diversity``, ``diversity_metric``, ``density``, ``coverage``, ``emo_a_8``, ``emo_a_2``
+  (with C emotions ``emo_a_C``; this and ``accuracy_polarity`` where emotions have a polarity),
   ``judge``, ``judge_accuracy_real``, ``judge_accuracy_reconstructed``, ``sem_c``,
   ``sem_c_classifiers``, ``sem_d``, ``sem_d_features``, ``near_copies`` (share of images nearer
   to a training image than 99 % of real test images), ``per_emotion`` (emotion -> the same by

@@ -203,7 +203,7 @@ def names_baseline_accuracy(
     ):
         text = own.text_features.cpu()  # [K, E]
         if len(text):
-            base = AttributeBase(len(text), text.shape[1], len(module.emotions))
+            base = AttributeBase(len(text), text.shape[1], own.probability.shape[1])
             base.fill(text, training.emotion, positives)
             bases.append(base)
     if not bases:

@@ -9,12 +9,12 @@ from uniemo.pipeline.emotion_model import EmotionModel
 from uniemo.utils.files import write_bytes
 
 NAMES = {
-    "accuracy": "accuracy, emotions",
+    "accuracy": "accuracy, {n} emotions",
     "accuracy_polarity": "accuracy, polarity",
     "f1_macro": "macro F1",
     "ece": "expected calibration error",
     "n_images": "generated images",
-    "emo_a_8": "Emo-A, 8 emotions",
+    "emo_a_{n}": "Emo-A, {n} emotions",
     "emo_a_2": "Emo-A, polarity",
     "sem_c": "Sem-C",
     "sem_d": "Sem-D",
@@ -25,7 +25,7 @@ NAMES = {
     "density": "density",
     "coverage": "coverage",
 }
-"""Metrics that a card shows, as it calls them."""
+"""Metrics that a card shows, as it calls them; {n} is the number of emotions."""
 
 CARD = """\
 ---
@@ -77,16 +77,17 @@ def write_card(path: Path, model: EmotionModel) -> None:
         diffusion=diffusion,
         scenes=len(fusion.scene_names),
         objects=len(fusion.object_names),
-        measured=_table(dict(model.config.metrics)),
+        measured=_table(dict(model.config.metrics), len(settings.emotions)),
     )
     write_bytes(path, text.encode())
 
 
-def _table(metrics: dict[str, Any]) -> str:
+def _table(metrics: dict[str, Any], n_emotions: int) -> str:
+    names = {key.format(n=n_emotions): name.format(n=n_emotions) for key, name in NAMES.items()}
     rows = [
         f"| {part} | {name} | {_number(metrics[part][key])} |"
         for part in ("understanding", "generation")
-        for key, name in NAMES.items()
+        for key, name in names.items()
         if key in metrics.get(part, {})
     ]
     if not rows:

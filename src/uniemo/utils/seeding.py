@@ -12,6 +12,7 @@ class Stream(IntEnum):
     ORDER = 2
     AUGMENTATION = 3
     GENERATED = 4
+    SPLIT = 5
 
 
 def shuffled_rows(n: int, seed: int, epoch: int) -> np.ndarray:
