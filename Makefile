@@ -16,7 +16,7 @@ READY := $(VENV)/clone.txt
 OTHER := $(filter-out $(CURDIR),$(shell cat $(READY) 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help install data backbones train eval ablate test lint docs bench clean rebind
+.PHONY: help install data backbones train eval ablate test lint docs bench soak clean rebind
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -71,6 +71,9 @@ docs: $(READY) ## build the documentation (build/site/index.html)
 
 bench: $(READY) ## measure the speed of the filter
 	@$(BIN)/python -m uniemo.filtering.benchmark
+
+soak: $(READY) ## kills, stops, full disks, two at once and long runs, on tiny files (an hour)
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 clean: ## remove caches and builds (keeps data, runs and the environment)
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

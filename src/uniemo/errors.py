@@ -20,6 +20,6 @@ def check_least(settings: object, group: str, **least: float) -> None:
             raise UserError(f"{group}.{name} is {value}; give at least {smallest}")
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or the error's type if the message is empty."""
     return next(iter(str(error).splitlines()), type(error).__name__)

@@ -240,26 +240,33 @@ def test_a_process_whose_share_is_painted_waits_for_the_others(tiny_files, whole
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
 
 
-def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(tiny_files, whole, tmp_path):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
+def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(
+    tiny_files, whole, tmp_path, sent, code
+):
     folder = tmp_path / "emoset/joint"
     arguments, environment = command(tiny_files, tmp_path, "joint")
     process = subprocess.Popen(
-        arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 300
     while not (folder / "last.ckpt").is_file() and time.monotonic() < deadline:
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(sent)
+    _, said = process.communicate()
+    assert process.returncode == code
+    if sent == signal.SIGTERM:
+        assert said.splitlines()[-1].startswith("stopped by SIGTERM; run the same command")
+        assert "Traceback" not in said
     assert not (folder / "done").exists()
+    (tmp_path / "emoset/joint/best.ckpt.0.part").write_bytes(b"half")
     assert "Resuming from" in run(tiny_files, tmp_path, "joint")
     expected, found = (
         torch.load(path / "best.ckpt", weights_only=True)["state_dict"]
         for path in (whole / "joint", folder)
     )
-    assert expected.keys() == found.keys()
-    for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5, msg=name)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_two_processes_train_as_one_does_and_go_through_all_phases(tiny_files, whole, tmp_path):

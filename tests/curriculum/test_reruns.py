@@ -1,5 +1,6 @@
 """Phases run again: what goes on, what starts anew."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,19 @@ from uniemo.curriculum.resuming import (
     changed_setting,
     checkpoint_to_resume,
     mark_begun,
+    newest_state,
 )
 from uniemo.errors import UserError
-from uniemo.model.saving import LAST
+from uniemo.model.checkpoint import WORD_WIDTH
+from uniemo.model.saving import BEFORE_LAST, LAST
 
 EXPERIMENT = str(Path(__file__).parents[2] / "experiments/emoset.yaml")
+
+
+def save_state(path: Path, value: float = 0.75) -> None:
+    """Write what looks like the state of a training."""
+    weights = {WORD_WIDTH: torch.full((4,), value)}
+    torch.save({"names": {}, "state_dict": weights, "optimizer_states": [], "loops": {}}, path)
 
 
 @pytest.mark.parametrize("again", ["joint", "generate"])
@@ -30,8 +39,8 @@ def test_a_phase_that_begins_again_makes_later_ones_start_anew(tmp_path: Path, a
     for phase in ORDER:
         (tmp_path / "x" / phase).mkdir(parents=True)
         experiment.changed({"phase": phase}).save(tmp_path / "x" / phase / CONFIG)
-        for name in (LAST, DONE):
-            (tmp_path / "x" / phase / name).touch()
+        (tmp_path / "x" / phase / DONE).touch()
+        save_state(tmp_path / "x" / phase / LAST)
     assert tuple(PHASES) == ORDER
     # What has ended is not resumed, what is interrupted is.
     finetune = experiment.changed({"phase": "finetune"})
@@ -66,6 +75,32 @@ def test_a_slip_in_a_flag_costs_nothing_of_an_earlier_run(
     assert {path: path.read_text() for path in before} == before
 
 
+def test_a_state_that_cannot_be_gone_on_from_is_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last, before = tmp_path / LAST, tmp_path / BEFORE_LAST
+    save_state(last)
+    save_state(before)
+    whole = last.read_bytes()
+    place = whole.index(4 * struct.pack("f", 0.75))  # of the weights
+    for broken, said in [
+        (whole, None),
+        (whole[: len(whole) // 2], "cannot be read"),
+        (whole[:place] + b"\1" + whole[place + 1 :], "is damaged"),
+        (b"", "cannot be read"),
+    ]:
+        last.write_bytes(broken)
+        assert newest_state(tmp_path) == (last if said is None else before)
+        printed = capsys.readouterr().out
+        assert printed.count("\n") == (said is not None)
+        assert said is None or (said in printed and str(last) in printed)
+    save_state(last, float("nan"))
+    assert newest_state(tmp_path) == before
+    assert "not finite" in capsys.readouterr().out
+    before.unlink()
+    assert newest_state(tmp_path) is None
+
+
 def test_generation_deletes_nothing_that_it_has_not_written(tmp_path: Path) -> None:
     folder = tmp_path / "generate"
     (folder / "painted").mkdir(parents=True)
@@ -90,6 +125,8 @@ def test_names_that_leave_the_folder_of_the_runs_are_refused(key: str, name: str
     ("change", "changed"),
     [
         ([], None),
+        (["--model.sampling.num_inference_steps", "3"], None),
+        (["--checkpoints.every_minutes", "3"], None),
         (["--data.init_args.num_workers", "3"], None),
         (["--trainer.devices", "2"], None),
         (["--model.loss.condition", "0.5"], "model.loss.condition"),

@@ -133,11 +133,25 @@ def test_what_cannot_be_cached_is_rejected(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(ValueError, match="float16"):
         cache.fill(lambda image: torch.full((len(image), *SHAPE), 1e6), batches([0]))
     assert 0 in cache.missing_rows()
-    with pytest.raises(UserError, match="delete it"):
-        LatentCache(tmp_path, "print", N + 1, SHAPE)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
     with pytest.raises(UserError, match="make room"):
         LatentCache(tmp_path, "large", N, SHAPE)
+
+
+@pytest.mark.parametrize("name", ["latents.npy", "encoded.npy"])
+@pytest.mark.parametrize("left", [slice(0, -1), slice(0, 100), slice(0, 0)])
+def test_a_broken_cache_is_named_and_made_anew(
+    tmp_path: Path, name: str, left: slice, capsys: pytest.CaptureFixture[str]
+) -> None:
+    LatentCache(tmp_path, "print", N, SHAPE).fill(fake_encode, batches(list(range(N))))
+    path = tmp_path / "print" / name
+    path.write_bytes(path.read_bytes()[left])
+    again = LatentCache(tmp_path, "print", N, SHAPE)
+    assert again.missing_rows() == list(range(N))
+    assert str(tmp_path / "print") in capsys.readouterr().out
+    again.fill(fake_encode, batches(list(range(N))))
+    assert LatentCache(tmp_path, "print", N, SHAPE).complete
+    assert [path.name for path in tmp_path.iterdir()] == ["print"]
 
 
 def test_file_is_plain_numpy(tmp_path: Path) -> None:

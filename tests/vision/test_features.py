@@ -115,6 +115,12 @@ def test_only_missing_tables_are_computed(data, cache):
     assert data.decoded == 2 * N
     assert [request.network.network.n_images for request in (real, other)] == [N, N]
     assert_same(after[0], before)
+    for path in cache.cache.iterdir():  # cut by a full disk
+        path.write_bytes(path.read_bytes()[:-1])
+    assert_same(cache.load([real], "test")[0], before)
+    assert data.decoded == 3 * N
+    cache.load([other], "test")
+    assert data.decoded == 4 * N
     limited = real._replace(limit=4)
     cache.load([limited, real], "test")
-    assert data.decoded == 2 * N + int(chosen_rows(data.emotion, 4).sum())
+    assert data.decoded == 4 * N + int(chosen_rows(data.emotion, 4).sum())

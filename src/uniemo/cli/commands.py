@@ -31,7 +31,7 @@ from uniemo.errors import UserError
 def train(arguments: list[str]) -> None:
     """Run phases of an experiment: ``uniemo train --experiment FILE --phase joint [--key value]``.
 
-    An interrupted training resumes after its last whole epoch, generation after its last batch,
+    An interrupted training resumes after its last saved step, generation after its last batch,
     unless settings have changed; a finished phase starts anew. All phases together go on after the
     last finished one, or start anew when all are finished.
     """

@@ -1,13 +1,15 @@
 """Lightning's subcommands, ``fit``, ``validate``, ``test`` and ``predict``, on an experiment."""
 
+import os
 from pathlib import Path
 
 from uniemo.config.experiment import Experiment, experiment_parser
 from uniemo.config.parser import find_config
 from uniemo.curriculum import generate
 from uniemo.curriculum.fitting import build_run, fit
+from uniemo.curriculum.ownership import owned
 from uniemo.curriculum.reporting import SAMPLES, print_paths
-from uniemo.curriculum.resuming import phase_result
+from uniemo.curriculum.resuming import checkpoint_to_resume, phase_result
 from uniemo.model.checkpoint import read_checkpoint
 from uniemo.model.saving import BEST, LAST
 
@@ -52,13 +54,18 @@ def main(subcommand: str, arguments: list[str]) -> None:
     if checkpoint is not None:
         read_checkpoint(checkpoint)
     if subcommand == "fit":
-        run, folder = fit(experiment, checkpoint), experiment.phase_folder
+        if checkpoint is None and "SLURM_RESTART_COUNT" in os.environ:  # requeued
+            checkpoint = checkpoint_to_resume(experiment)
+        folder = experiment.phase_folder
+        with owned(experiment.folder):
+            run = fit(experiment, checkpoint)
         if run.trainer.is_global_zero and (folder / BEST).is_file():
             print_paths(("Checkpoint", folder / BEST))
             if run.model.head is not None:
                 print_paths(("Samples", folder / SAMPLES))
     elif subcommand == "predict":
-        generate.run(experiment.changed({"phase": "generate"}), checkpoint)
+        with owned(experiment.folder):
+            generate.run(experiment.changed({"phase": "generate"}), checkpoint)
     else:
         run = build_run(experiment, logger=experiment.trainer["logger"] or False)
         measure = run.trainer.validate if subcommand == "validate" else run.trainer.test

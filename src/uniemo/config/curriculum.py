@@ -1,4 +1,4 @@
-"""The settings of the generate and finetune phases, as the command line and YAML files name them.
+"""The settings of the phases, as the command line and YAML files name them.
 
 Published: that images are generated, filtered, and understanding fine-tuned on real + kept ones.
 How many, how filtered and how tuned are extensions (docs/method.md, "Generate and filter" and
@@ -57,6 +57,24 @@ class GenerateConfig:
     def __post_init__(self) -> None:
         """Raise a UserError if there would be no image."""
         check_least(self, "generate", n_images=1)
+
+
+@dataclass
+class CheckpointConfig:
+    """How often the state of a training is saved, besides at the end of every epoch."""
+
+    every_minutes: float = 30.0
+    """Minutes between two saves: at most so much is done again after a crash. A signal to stop
+    saves at once."""
+
+    every_n_steps: int | None = None
+    """Optimiser steps between two saves; null for minutes alone."""
+
+    def __post_init__(self) -> None:
+        """Raise a UserError if a number is out of range."""
+        check_least(self, "checkpoints", every_minutes=0)
+        if self.every_n_steps is not None:
+            check_least(self, "checkpoints", every_n_steps=1)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import yaml
 from jsonargparse import Namespace
 from lightning import Fabric, LightningDataModule, Trainer
 
-from uniemo.config.curriculum import FinetuneConfig, GenerateConfig
+from uniemo.config.curriculum import CheckpointConfig, FinetuneConfig, GenerateConfig
 from uniemo.config.evaluation import EvaluationConfig
 from uniemo.config.model import ModelSettings
 from uniemo.config.parser import Parser, find_config
@@ -50,6 +50,7 @@ def experiment_parser(prog: str, description: str = "") -> Parser:
     parser.add_argument("--runs", default="runs", help="folder of all runs")
     parser.add_class_arguments(ModelSettings, "model", skip={"emotions"})  # the data's
     parser.add_subclass_arguments(LightningDataModule, "data", required=True, fail_untyped=False)
+    parser.add_argument("--checkpoints", type=CheckpointConfig, default=CheckpointConfig())
     parser.add_argument("--generate", type=GenerateConfig, default=GenerateConfig())
     parser.add_argument("--finetune", type=FinetuneConfig, default=FinetuneConfig())
     parser.add_argument("--eval", type=EvaluationConfig, default=EvaluationConfig())
@@ -86,6 +87,7 @@ class Experiment:
         self.folder = Path(groups.runs, self.name)  # of all phases' runs
         self.phase_folder = self.folder / self.phase
         self.model: ModelSettings = groups.model
+        self.checkpoints: CheckpointConfig = groups.checkpoints
         self.generate: GenerateConfig = groups.generate
         self.finetune: FinetuneConfig = groups.finetune
         self.evaluation: EvaluationConfig = groups.eval

@@ -3,9 +3,13 @@
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.loggers.logger import rank_zero_experiment
+
+from uniemo.utils.files import atomic_path
 
 FOLDER = "curves"
 
@@ -17,13 +21,40 @@ class Series(NamedTuple):
     points: list[tuple[float, float]]  # step, value
 
 
-def curve_logger(run: Path) -> CSVLogger:
+class CurveWriter(ExperimentWriter):
+    """Lightning's writer; a kill while a new column is added costs no row."""
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        path = Path(self.metrics_file_path)
+        with path.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+        with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+class CurveLogger(CSVLogger):
+    """Lightning's logger; every row is on the disk at once, so that a kill loses none."""
+
+    def __init__(self, run: Path, version: int) -> None:
+        super().__init__(run, name=FOLDER, version=version, flush_logs_every_n_steps=1)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """What writes the rows."""
+        if self._experiment is None:
+            self._experiment = CurveWriter(self.log_dir)
+        return self._experiment
+
+
+def curve_logger(run: Path) -> CurveLogger:
     """Return a logger that writes ``curves/version_K/metrics.csv``, K counting the run's starts.
 
     Lightning's logger would delete what an earlier start has written to the same file.
     """
-    starts = len(list((run / FOLDER).glob("version_*")))
-    return CSVLogger(run, name=FOLDER, version=starts)
+    return CurveLogger(run, len(list((run / FOLDER).glob("version_*"))))
 
 
 def read_curves(run: Path) -> dict[str, list[Series]]:

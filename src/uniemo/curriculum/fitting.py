@@ -1,11 +1,13 @@
 """One training: build model, data and trainer from an experiment, fit, test the best weights."""
 
-from dataclasses import replace
+import signal
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning
 from lightning import Trainer
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins import CheckpointIO
@@ -19,9 +21,11 @@ from uniemo.curriculum.reporting import (
     progress_arguments,
     save_sample_grid,
 )
+from uniemo.curriculum.resources import check_sampling, check_training
 from uniemo.errors import UserError
 from uniemo.model import UniEmo, build_model
 from uniemo.model.saving import BEST, AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
+from uniemo.utils.stopping import stop_signals
 
 HALF_PRECISION = ("bf16-true", "16-true", "transformer-engine", "transformer-engine-float16")
 """Lightning's names of what would convert every buffer of the model."""
@@ -50,6 +54,7 @@ def build_run(experiment: Experiment, **trainer: Any) -> Run:
         )
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
     model = build_model(replace(experiment.model, emotions=experiment.emotions))
+    check_sampling(model)
     data = experiment.data_module(model.clip_view, model.image_size)
     progress = progress_arguments(arguments["enable_progress_bar"])
     plugins = arguments["plugins"] or []
@@ -64,7 +69,25 @@ def build_run(experiment: Experiment, **trainer: Any) -> Run:
     }
     callbacks = (arguments["callbacks"] or [], trainer.pop("callbacks", []), own.pop("callbacks"))
     arguments |= own | trainer | {"callbacks": [each for some in callbacks for each in some]}
-    return Run(Trainer(**arguments), model, data)
+    built = Trainer(**arguments)
+    _listen(built)
+    return Run(built, model, data)
+
+
+def _listen(trainer: Trainer) -> None:
+    """Let a trainer's processes hear of signals to stop, in place of Lightning's own handlers.
+
+    Those save or talk to the other processes from within any step.
+    """
+    if not stop_signals.listens:
+        return
+    connector: Any = trainer._signal_connector
+    connector.register_signal_handlers = lambda: None
+    launcher: Any = trainer.strategy.launcher
+    stop_signals.children = lambda: getattr(launcher, "procs", ())
+    environment = trainer._accelerator_connector.cluster_environment
+    if isinstance(environment, SLURMEnvironment) and environment.auto_requeue:
+        stop_signals.listen_to_requeue(environment.requeue_signal or signal.SIGUSR1)
 
 
 def fit(experiment: Experiment, resume: Path | str | None = None) -> Run:
@@ -89,7 +112,7 @@ def fit(experiment: Experiment, resume: Path | str | None = None) -> Run:
         trainer = {
             "callbacks": [
                 best,
-                LastCheckpoint(folder),
+                LastCheckpoint(folder, **asdict(experiment.checkpoints)),
                 LearningRateMonitor("step"),
                 PhaseStart(experiment, folder / CONFIG),
                 FitReport(),
@@ -102,6 +125,8 @@ def fit(experiment: Experiment, resume: Path | str | None = None) -> Run:
             board = TensorBoardLogger(folder, name=None, version="")
             trainer["logger"] = [board, curve_logger(folder)]
     run = build_run(experiment, **trainer)
+    if resume is None:
+        check_training(run.model, folder, run.trainer.strategy.root_device)
     if experiment.model.start_from and not (resume or given["fast_dev_run"]):
         (best.start,) = run.trainer.validate(run.model, run.data, verbose=False)
     run.trainer.fit(

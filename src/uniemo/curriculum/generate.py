@@ -21,6 +21,7 @@ from uniemo.curriculum.image_writer import (
 from uniemo.curriculum.pool import encode_pool, pool_of_folder, write_pool
 from uniemo.curriculum.reporting import print_paths
 from uniemo.curriculum.requests import Requests
+from uniemo.curriculum.resources import check_images
 from uniemo.curriculum.resuming import mark_begun, mark_done, phase_result
 from uniemo.emotions import Emotions
 from uniemo.errors import UserError
@@ -92,6 +93,8 @@ def generate_images(run: Run, experiment: Experiment, checkpoint: Path) -> pyarr
     """Generate what is not on disk yet; return the table of all images."""
     folder, config = experiment.phase_folder, experiment.generate
     requests = plan_requests(run.model, config)
+    n_images = sum(len(request.emotion) for request in requests)
+    check_images(n_images, run.model.painter.diffusion.image_size, folder)
     settings = request_settings(run.model, config, checkpoint, run.trainer.precision)
     run.trainer.predict(
         run.model,

@@ -31,6 +31,7 @@ from uniemo.fusion import Condition
 from uniemo.model import UniEmo
 from uniemo.utils.files import read_json, write_bytes, write_json, write_table
 from uniemo.utils.sources import weights_digest
+from uniemo.utils.stopping import stop_signals
 
 WRITTEN = {
     *("annotation", "image", "info.json", "train.json"),  # the pool
@@ -72,8 +73,6 @@ def prepare_folder(folder: Path, request: dict[str, Any]) -> None:
     Raises:
         UserError: If it would have to delete what the phase has not written.
     """
-    for part in folder.rglob("*.part"):  # what an interrupted run was writing
-        part.unlink()
     note = folder / "request.json"
     earlier = read_json(note) if note.is_file() else None
     if earlier != request:
@@ -112,12 +111,14 @@ class ImageWriter(BasePredictionWriter):
         total = sum(len(request.emotion) for request in dataloader.dataset)
         self.task = self.progress.add_task("", total=total, rate="")
         self.started, self.written = time.monotonic(), 0
+        stop_signals.postpone()
         if trainer.is_global_zero:
             self.progress.start()
 
     def on_predict_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        """Leave the line as it is."""
+        """Leave the line as it is; stop at once from now on."""
         self.progress.stop()
+        stop_signals.allow()
 
     def _write_image(self, path: str, image: Tensor) -> None:
         """Write one image [3, H, H] uint8."""
@@ -157,6 +158,7 @@ class ImageWriter(BasePredictionWriter):
         self.written += len(paths)
         rate = self.written / (time.monotonic() - self.started)
         self.progress.update(self.task, completed=self.written, rate=f"{rate:.1f} images/s")
+        stop_signals.check()
 
 
 def read_generated(folder: Path, requests: list[Request]) -> pyarrow.Table:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from uniemo.config.experiment import Experiment
 from uniemo.curriculum import finetune, generate, joint
+from uniemo.curriculum.ownership import owned
 from uniemo.curriculum.resuming import DONE
 
 PHASES: dict[str, Callable[[Experiment], None]] = {
@@ -18,10 +19,11 @@ def run_phase(phase: str, experiment: Experiment) -> None:
     """Run one phase to its end; later ones, which start from what it leaves, start anew.
 
     Raises:
-        UserError: If the phase before it has not been run, or a setting is wrong; what earlier runs
-            have left is then as it was.
+        UserError: If the phase before it has not been run, a setting is wrong, or another process
+            runs the experiment; what earlier runs have left is then as it was.
     """
-    PHASES[phase](experiment.changed({"phase": phase}))
+    with owned(experiment.folder):
+        PHASES[phase](experiment.changed({"phase": phase}))
 
 
 def run_all(experiment: Experiment) -> None:

@@ -19,6 +19,7 @@ from uniemo.curriculum.resuming import mark_begun
 from uniemo.model import UniEmo
 from uniemo.model.optimizer import trained_parameters
 from uniemo.model.saving import BestCheckpoint
+from uniemo.utils.files import atomic_path
 
 SAMPLES = "samples.png"
 PARTS = {
@@ -150,7 +151,8 @@ def save_sample_grid(model: UniEmo, trainer: Trainer, path: Path) -> None:
     images, _ = model.painter.generate(emotion, index)
     model.train(training)
     image = make_grid(images.cpu(), nrow=per_emotion, padding=2)  # [3, height, width]
-    save_image(image, path)
+    with atomic_path(path) as part:
+        save_image(image, part, format="png")
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image("samples", image, trainer.global_step)

@@ -5,13 +5,16 @@ from typing import Any
 
 import yaml
 from jsonargparse import dict_to_namespace
+from lightning.pytorch.utilities import rank_zero_only
 
 from uniemo.config.experiment import CONFIG, Experiment, relevant_settings
 from uniemo.errors import UserError
-from uniemo.model.saving import LAST
+from uniemo.model.checkpoint import check_resumable
+from uniemo.model.saving import BEFORE_LAST, LAST
 
 DONE = "done"  # in a phase's folder once it has ended
 ORDER = ("joint", "generate", "finetune")  # each phase starts from what the ones before have left
+STATES = (LAST, BEFORE_LAST)  # of an unfinished training, the newest first
 TRAINER = (
     "max_epochs",
     "max_steps",
@@ -20,6 +23,12 @@ TRAINER = (
     "gradient_clip_val",
 )
 """Settings of the trainer that the course of a training depends on."""
+
+
+@rank_zero_only
+def rank_zero_print(line: str) -> None:
+    """Print a line, on the first of several processes alone."""
+    print(line, flush=True)
 
 
 def mark_done(folder: Path) -> None:
@@ -37,7 +46,7 @@ def mark_begun(experiment: Experiment) -> None:
     (experiment.phase_folder / DONE).unlink(missing_ok=True)
     if experiment.phase in ORDER:  # a study has phases of other names
         for later in ORDER[ORDER.index(experiment.phase) + 1 :]:
-            for name in (DONE, LAST):
+            for name in (DONE, *STATES):
                 (experiment.folder / later / name).unlink(missing_ok=True)
 
 
@@ -57,14 +66,30 @@ def phase_result(folder: Path, phase: str, name: str) -> Path:
 
 def checkpoint_to_resume(experiment: Experiment) -> Path | None:
     """Return the last state of an interrupted training of the same settings, if there is one."""
-    last = experiment.phase_folder / LAST
-    if not last.is_file() or (experiment.phase_folder / DONE).is_file():
+    if (experiment.phase_folder / DONE).is_file():
+        return None
+    if not any((experiment.phase_folder / name).is_file() for name in STATES):
         return None
     changed = changed_setting(experiment.phase_folder, experiment)
-    if changed is None:
-        print(f"Resuming from {last}", flush=True)
-        return last
-    print(f"{last} was trained with another {changed}; starting anew", flush=True)
+    if changed is not None:
+        last = experiment.phase_folder / LAST
+        rank_zero_print(f"{last} was trained with another {changed}; starting anew")
+        return None
+    state = newest_state(experiment.phase_folder)
+    rank_zero_print(f"Resuming from {state}" if state else "Starting anew")
+    return state
+
+
+def newest_state(folder: Path) -> Path | None:
+    """Return the newest state of a training that it can go on from; say what is passed over."""
+    for path in (folder / name for name in STATES):
+        if path.is_file():
+            try:
+                check_resumable(path)
+            except UserError as error:
+                rank_zero_print(f"Passed over: {error}")
+            else:
+                return path
     return None
 
 
@@ -86,4 +111,5 @@ def _decisive(config: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that a training depends on, by their full keys."""
     trainer = {key: config["trainer"].get(key) for key in TRAINER}
     groups = {key: config[key] for key in ("seed_everything", "model", "data")}
+    groups["model"].pop("sampling")  # nothing is generated before the end
     return dict(dict_to_namespace(relevant_settings(groups | {"trainer": trainer})).items())

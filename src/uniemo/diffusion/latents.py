@@ -7,10 +7,13 @@ Legend: N images of the split, B of a batch, c latent channels, h side length of
 image.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -49,22 +52,27 @@ class LatentCache:
         latent_shape: (c, h, h).
 
     Raises:
-        UserError: If the disk has no room, or the subfolder holds a cache of another shape.
+        UserError: If the disk has no room.
     """
 
     def __init__(
         self, folder: Path, fingerprint: str, n_images: int, latent_shape: tuple[int, int, int]
     ) -> None:
         self.path = folder / fingerprint
-        shape = (n_images, 2, *latent_shape)
+        self._open((n_images, 2, *latent_shape))
+
+    def _open(self, shape: tuple[int, ...]) -> None:
+        """Map the files; make them anew if they are missing or broken."""
+        if self.path.is_dir() and not _is_whole(self.path, shape):
+            print(f"latent cache {self.path} is broken; it is made anew", flush=True)
+            aside = self.path.with_name(f"{self.path.name}.{uuid4().hex}.part")
+            with suppress(FileNotFoundError):  # another process was first
+                self.path.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
         if not self.path.is_dir():
             _create(self.path, shape)
         self._latents = np.load(self.path / "latents.npy", mmap_mode="r+")
         self._encoded = np.load(self.path / "encoded.npy", mmap_mode="r+")
-        if self._latents.shape != shape:
-            raise UserError(
-                f"latent cache {self.path} holds {self._latents.shape}, not {shape}; delete it"
-            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let another process open the files instead of sending it a copy of them."""
@@ -124,6 +132,24 @@ class LatentCache:
         return torch.from_numpy(latents).to(index.device).float()
 
 
+def _arrays(shape: tuple[int, ...]) -> dict[str, tuple[Any, tuple[int, ...]]]:
+    """Return type and shape of the files of a cache, by their names."""
+    return {"latents.npy": (np.float16, shape), "encoded.npy": (np.uint8, shape[:1])}
+
+
+def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
+    """Return whether a cache has files of the right type and size, and marks that are marks."""
+    for name, (dtype, size) in _arrays(shape).items():
+        try:
+            array: Any = np.load(path / name, mmap_mode="r")  # "r+" would extend a short file
+        except (OSError, ValueError, EOFError):
+            return False
+        length = array.offset + array.nbytes
+        if (array.dtype, array.shape) != (dtype, size) or (path / name).stat().st_size != length:
+            return False
+    return bool((array <= 1).all())  # of the second
+
+
 def _create(path: Path, shape: tuple[int, ...]) -> None:
     """Create an empty cache if the disk has room; of several processes at once, one does."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,12 +159,13 @@ def _create(path: Path, shape: tuple[int, ...]) -> None:
             f"latent cache {path} needs {needed / 1e9:.1f} GB but {free / 1e9:.1f} GB are free; "
             "make room or choose another folder"
         )
-    arrays = {"latents": (np.float16, shape), "encoded": (np.uint8, shape[:1])}
     try:
         with atomic_path(path) as part:
             part.mkdir()
-            for name, (dtype, size) in arrays.items():
-                np.lib.format.open_memmap(part / f"{name}.npy", mode="w+", dtype=dtype, shape=size)
+            for name, (dtype, size) in _arrays(shape).items():
+                np.lib.format.open_memmap(part / name, mode="w+", dtype=dtype, shape=size)
+                with (part / name).open("r+b") as file:  # the pages of a map are no room yet
+                    os.posix_fallocate(file.fileno(), 0, file.seek(0, os.SEEK_END))
     except OSError:
         if not path.is_dir():  # else another process was first
             raise

@@ -5,8 +5,8 @@ in it), prints a summary and returns the content of ``metrics.json``. ``protocol
 the variants of the published scripts.
 """
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from uniemo.config.evaluation import Protocol
 from uniemo.config.experiment import Experiment
 from uniemo.curriculum.curves import read_curves
 from uniemo.diffusion import StableDiffusion
-from uniemo.errors import UserError
+from uniemo.errors import UserError, first_line
 from uniemo.evaluation.evaluator import Evaluator
 from uniemo.evaluation.generation_metrics import GenerationResult, without_nan
 from uniemo.evaluation.image_sources import BASELINE_PROMPT, images_from_model, images_from_prompt
@@ -30,6 +30,7 @@ from uniemo.evaluation.understanding_metrics import (
     names_baseline_accuracy,
 )
 from uniemo.model import load_model
+from uniemo.utils.files import read_json, write_bytes, write_json
 from uniemo.vision.features import FeatureCache
 from uniemo.vision.frozen_clip import frozen_clip
 from uniemo.vision.images import EmotionImageFolder, GeneratedBatch
@@ -94,11 +95,8 @@ def evaluate_checkpoint(
 
     # 4. Write it down.
     report = EvaluationReport(metrics, *_dataset(data), attention_examples=recognition.examples)
-    report.curves = {phase: read_curves(experiment.folder / phase) for phase in TRAINED}
-    report.filter_examples = read_filter_examples(
-        experiment.folder / "generate", module.emotions.names
-    )
-    return _write(report, experiment.folder / "eval", data, result)
+    folder, names = experiment.folder, module.emotions.names
+    return _write(report, folder / "eval", data, result, folder, names)
 
 
 def evaluate_folder(
@@ -170,25 +168,48 @@ def _header(
 def _dataset(data: Any) -> tuple[str, bool]:
     """Return a data set's name, and whether it is another than that of the published results."""
     root = Path(data.root).expanduser()
-    card = root / "card.json"
-    if card.is_file():
-        return json.loads(card.read_text("utf-8"))["name"], True
-    return root.name, "emoset" not in root.name.lower()
+    try:
+        return str(read_json(root / "card.json")["name"]), True
+    except (OSError, ValueError, KeyError, TypeError):  # none, or a broken one
+        return root.name, "emoset" not in root.name.lower()
 
 
 def _write(
-    report: EvaluationReport, folder: Path, data: Any, result: GenerationResult | None
+    report: EvaluationReport,
+    folder: Path,
+    data: Any,
+    result: GenerationResult | None,
+    run: Path | None = None,
+    emotions: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write ``metrics.json`` and ``report.html``, print the summary; return the metrics."""
+    """Write ``metrics.json``, then ``report.html``, print the summary; return the metrics.
+
+    Curves and examples of the filter are those of an experiment's folder ``run``. What cannot be
+    read of them is missing in the report.
+    """
+    metrics = report.metrics = without_nan(report.metrics)
+    write_json(folder / "metrics.json", metrics)
+    if run is not None:
+        for phase in TRAINED:
+            with _section(f"the curves in {run / phase}"):
+                report.curves[phase] = read_curves(run / phase)
+        with _section(f"examples of the filter in {run / 'generate'}"):
+            report.filter_examples = read_filter_examples(run / "generate", emotions)
     if result is not None:
         report.generated_examples, report.copy_threshold = result.examples, result.copy_threshold
         rows = sorted({example.nearest for example in result.examples})
         for batch in data.plain_dataloader("train", rows):
             for row, image in zip(batch["index"].tolist(), batch["diffusion_image"], strict=True):
                 report.nearest[row] = image / 2 + 0.5
-    metrics = report.metrics = without_nan(report.metrics)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
-    (folder / "report.html").write_text(report.html(), "utf-8")
+    write_bytes(folder / "report.html", report.html().encode())
     print_summary(metrics, Console(), folder)
     return metrics
+
+
+@contextmanager
+def _section(what: str) -> Iterator[None]:
+    """Do without a section of the report whose files, of an earlier run, cannot be read."""
+    try:
+        yield
+    except Exception as error:  # Arrow, Pillow and csv raise a dozen kinds
+        print(f"The report lacks {what}: {first_line(error)}", flush=True)

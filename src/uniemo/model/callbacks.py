@@ -48,12 +48,17 @@ class LatentPass(Callback):
         head, last = module.head, trainer.max_epochs or 0
         if head is None or 0 <= last <= module.settings.understanding_epochs:
             return
-        self.cache = LatentCache(
+        what = (
             Path(module.settings.cache).expanduser(),
             latent_fingerprint(head.vae, head.image_size, data.fingerprint("train")),
             len(data.annotations("train").emotion),
             head.latent_shape,
         )
+        for first in (True, False):  # makes it, if it is missing or broken
+            if trainer.is_global_zero == first:
+                self.cache = LatentCache(*what)
+            trainer.strategy.barrier("latent cache")
+        assert self.cache is not None
         noise = NoiseSource.of(head, module.settings.seed)
         data.diffusion_inputs = JointInputs(self.cache, noise)
 
@@ -84,14 +89,33 @@ class EmotionSpacePass(Callback):
     still change. Where the trainer keeps no checkpoint, the last weights are the best.
     """
 
+    ended = False
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        """Empty the space: checkpoints hold one only after the pass."""
+        module.painter.space.reset()
+
+    def on_fit_end(self, trainer: Trainer, module: Any) -> None:
+        """Make up for a pass that was interrupted.
+
+        A fit that goes on after its last step trains nothing, and Lightning then skips the end of
+        training.
+        """
+        if trainer.ckpt_path is not None and not self.ended:
+            module.to(trainer.strategy.root_device)
+            self.on_train_end(trainer, module)
+
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
         """Restore the best weights, fit, and save."""
+        self.ended = True
         if module.head is None or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         best = trainer.strategy.broadcast(best_checkpoint(trainer))
         if best:
             checkpoint = torch.load(best, map_location="cpu", weights_only=True)
             module.load_state_dict(checkpoint["state_dict"])
+            if module.painter.space.moments.count.all():
+                return  # the pass has been made
         fit_emotion_space(module, trainer)
         if best and trainer.is_global_zero:
             checkpoint["state_dict"] = module.state_dict()

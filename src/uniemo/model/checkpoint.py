@@ -1,9 +1,12 @@
 """Checkpoint files of UniEmo, read without trusting them."""
 
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from uniemo.errors import UserError, first_line
 
@@ -32,6 +35,51 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path} was written by another version of uniemo; train anew with this one"
         )
     return checkpoint
+
+
+def check_finite(content: Any, path: Path) -> None:
+    """Check all numbers of a checkpoint.
+
+    Args:
+        content: What :func:`read_checkpoint` returns, or a part of it.
+        path: The file.
+
+    Raises:
+        UserError: If one is NaN or infinite.
+    """
+    for name, tensor in _tensors(content, ""):
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise UserError(
+                f"checkpoint {path} holds numbers that are not finite ({name}): its training has "
+                "diverged; give an earlier one, or train anew with lower rates"
+            )
+
+
+def check_resumable(path: Path) -> None:
+    """Check that a training can go on from a checkpoint: whole, unchanged since, finite.
+
+    Raises:
+        UserError: If not.
+    """
+    checkpoint = read_checkpoint(path)
+    if "optimizer_states" not in checkpoint or "loops" not in checkpoint:
+        raise UserError(f"checkpoint {path} holds weights alone; go on from a last.ckpt")
+    with zipfile.ZipFile(path) as file:
+        broken = file.testzip()
+    if broken is not None:
+        raise UserError(f"checkpoint {path} is damaged ({broken}); give another")
+    for key in ("state_dict", "optimizer_states"):
+        check_finite(checkpoint[key], path)
+
+
+def _tensors(content: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors in nested dictionaries and lists, by their full keys."""
+    if isinstance(content, Tensor):
+        yield name, content
+    elif isinstance(content, dict | list | tuple):
+        pairs = content.items() if isinstance(content, dict) else enumerate(content)
+        for key, value in pairs:
+            yield from _tensors(value, f"{name}.{key}".lstrip("."))
 
 
 def trained_word_width(checkpoint: dict[str, Any]) -> int:

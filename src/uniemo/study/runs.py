@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from uniemo.curriculum.fitting import fit
 from uniemo.curriculum.phases import run_phase
-from uniemo.model.saving import BEST, LAST
+from uniemo.curriculum.resuming import newest_state
+from uniemo.model.saving import BEST
 from uniemo.study.ledger import Numbers, Record, settings_of
 from uniemo.study.trial import Trial
 
@@ -47,10 +48,10 @@ def generate(trial: Trial) -> None:
 
 
 def train(trial: Trial, name: str) -> Training:
-    """Train in a trial's folder ``name``, from its last epoch on disk; measure the best epoch."""
+    """Train in a trial's folder ``name``, from its newest state on disk; measure the best epoch."""
     experiment = trial.experiment.changed({"phase": name})
-    last, best = (experiment.phase_folder / file for file in (LAST, BEST))
-    run = fit(experiment, last if last.is_file() else None)
+    best = experiment.phase_folder / BEST
+    run = fit(experiment, newest_state(experiment.phase_folder))
     numbers: dict[str, float] = {}
     for measure in (run.trainer.validate, run.trainer.test):
         numbers |= measure(run.model, run.data, str(best), verbose=False, weights_only=True)[0]

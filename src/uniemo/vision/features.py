@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -87,7 +88,8 @@ class FeatureCache:
         emotion = self.data.annotations(split).emotion  # [n]
         pairs = [(request, chosen_rows(emotion, request.limit)) for request in requests]
         paths = [self._path(request, split, rows) for request, rows in pairs]
-        missing = {p: pair for p, pair in zip(paths, pairs, strict=True) if not p.is_file()}
+        wanted = dict(zip(paths, pairs, strict=True))
+        missing = {p: pair for p, pair in wanted.items() if not _is_whole(p, pair[1])}
         if missing:
             self._compute(missing, split)
         return [FeatureTable(**load_file(path)) for path in paths]
@@ -123,6 +125,20 @@ class FeatureCache:
         for path, tables in parts.items():
             columns = zip(*tables, strict=True)
             write_tensors(path, FeatureTable(*(torch.cat(column) for column in columns))._asdict())
+
+
+def _is_whole(path: Path, rows: Tensor) -> bool:
+    """Return whether a file holds a table of some rows of a split [n] bool; name a broken one."""
+    if not path.is_file():
+        return False
+    try:
+        table = FeatureTable(**load_file(path))
+        if torch.equal(table.row, rows.nonzero()[:, 0]) and table.features.isfinite().all():
+            return True
+    except (OSError, SafetensorError, TypeError):
+        pass
+    print(f"{path} is broken; its features are computed again", flush=True)
+    return False
 
 
 def chosen_rows(emotion: Tensor, limit: int | None) -> Tensor:
