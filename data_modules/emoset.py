@@ -60,6 +60,8 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         emotions: YAML file of the emotions' names, polarity and labels; null for those that the
             data set has.
         shares: Of the images in train, val and test, where the data set has no splits.
+        squash: Whether the diffusion view is the whole image, squashed to a square; the published
+            FID is computed from such images.
 
     Attributes:
         diffusion_inputs: What a joint step needs of training images beside their views
@@ -92,6 +94,7 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         columns: dict[str, str | list[str]] | None = None,
         emotions: str | None = None,
         shares: Shares = (0.8, 0.1, 0.1),
+        squash: bool = False,
     ) -> None:
         super().__init__()
         if not 0 < fraction <= 1:
@@ -118,7 +121,9 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         self.generated = generated
         self.reader = ReaderConfig(reader, columns, emotions, shares)
         self.crop_epochs = crop_epochs
-        self.plain_transform = ViewTransform(clip_size, diffusion_size, clip_mean, clip_std)
+        self.plain_transform = ViewTransform(
+            clip_size, diffusion_size, clip_mean, clip_std, squash=squash
+        )
         self.aligned_transform = ViewTransform(clip_size, None, clip_mean, clip_std)
         self.crop_transform = ViewTransform(clip_size, None, clip_mean, clip_std, crop_scale)
         self._tables: dict[str, datasets.Dataset] = {}

@@ -58,6 +58,8 @@ class ViewTransform:
         clip_std: Standard deviation that they were trained with.
         crop_scale: Least and greatest share of the image's area in a random crop of the CLIP
             view; None for the centre square.
+        squash: Whether the diffusion view is the whole image, resized to a square whatever its
+            shape, bilinearly and from full resolution, as the public FID script reads images.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class ViewTransform:
         clip_mean: tuple[float, float, float] = CLIP_MEAN,
         clip_std: tuple[float, float, float] = CLIP_STD,
         crop_scale: tuple[float, float] | None = None,
+        squash: bool = False,
     ) -> None:
         self.clip_size = clip_size
         self.diffusion_size = diffusion_size
         self.clip_mean = list(clip_mean)
         self.clip_std = list(clip_std)
         self.crop_scale = crop_scale
+        self.squash = squash
 
     def __call__(self, image: Image.Image, generator: np.random.Generator | None) -> ViewPair:
         """Decode the image and return its views.
@@ -97,7 +101,7 @@ class ViewTransform:
         reduction = clip_side / self.clip_size
         if self.diffusion_size is not None:
             reduction = min(reduction, min(width, height) / self.diffusion_size)
-        if reduction >= 2 * _OVERSAMPLING:
+        if reduction >= 2 * _OVERSAMPLING and not self.squash:
             factor = reduction / _OVERSAMPLING
             image.draft(None, (int(image.width / factor), int(image.height / factor)))
         upright = ImageOps.exif_transpose(image).convert("RGB")
@@ -117,7 +121,11 @@ class ViewTransform:
         clip_view = F.normalize(_unit_tensor(clip), self.clip_mean, self.clip_std)  # [3, h, h]
         diffusion_view = None
         if self.diffusion_size is not None:
-            square = _centre_square(upright, self.diffusion_size)
+            side = self.diffusion_size
+            if self.squash:
+                square = F.resize(upright, [side, side], InterpolationMode.BILINEAR)
+            else:
+                square = _centre_square(upright, side)
             diffusion_view = _unit_tensor(square) * 2 - 1  # [3, H, H]
 
         # 4. Mirror.

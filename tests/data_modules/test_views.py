@@ -139,3 +139,11 @@ def test_default_statistics_are_open_clips():
     constants = pytest.importorskip("open_clip.constants")
     assert constants.OPENAI_DATASET_MEAN == CLIP_MEAN
     assert constants.OPENAI_DATASET_STD == CLIP_STD
+
+
+def test_squashed_images_are_those_of_the_public_fid_script():
+    pixels = np.random.default_rng(3).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    view = ViewTransform(32, 299, squash=True)(image, None).diffusion
+    read = transforms.Compose([transforms.Resize((299, 299)), transforms.ToTensor()])
+    assert torch.allclose(view / 2 + 0.5, read(image), atol=1e-6)

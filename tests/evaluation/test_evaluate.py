@@ -22,7 +22,7 @@ GENERATION = {
     "fid_reconstructed", "diversity_metric", "density", "coverage", "emo_a_8", "emo_a_2", "judge",
     "judge_accuracy_real",
     "judge_accuracy_reconstructed", "sem_c", "sem_c_classifiers", "sem_d", "sem_d_features",
-    "near_copies", "per_emotion", "intervals",
+    "near_copies", "as_published", "per_emotion", "intervals",
 }  # fmt: skip
 UNDERSTANDING = {
     "accuracy", "accuracy_polarity", "f1_macro", "ece", "confusion", "linear_probe", "intervals",
@@ -89,7 +89,9 @@ def test_a_folder_is_evaluated_by_the_same_judge(run, metrics, image_folder):
     assert (metrics["protocol"], peer["protocol"]) == ("default", "published")
     generation = peer["generation"]
     assert generation["n_images"] == 20
-    assert set(generation["published"]) == {"sem_d", "diversity"}
+    assert set(generation["published"]) == {"fid", "sem_d", "diversity"}
+    assert generation["as_published"] == []  # other networks stand in for the published ones
+    assert generation["published"]["fid"] != generation["fid"]
     for key in ("judge_accuracy_real", "judge_accuracy_reconstructed", "judge"):
         assert generation[key] == metrics["generation"][key]
     assert (run.folder / "eval" / image_folder.name / "report.html").is_file()

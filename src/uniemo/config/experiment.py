@@ -27,6 +27,8 @@ IRRELEVANT = {
     "cache", "cache_dir", "num_workers", "images_at_once",
     # What the model tells the data module.
     "clip_size", "clip_mean", "clip_std", "diffusion_size", "crop_epochs", "seed",
+    # What the evaluation tells it.
+    "squash",
 }  # fmt: skip
 """Settings that no result depends on."""
 
@@ -167,22 +169,25 @@ class Experiment:
 
     # --- What is built from them -----------------------------------------------------------------
 
-    def data_module(self, view: tuple[int, Any, Any], image_size: int | None) -> Any:
+    def data_module(
+        self, view: tuple[int, Any, Any], image_size: int | None, squash: bool = False
+    ) -> Any:
         """Build the data module.
 
         Args:
             view: CLIP's side in pixels, mean and standard deviation.
             image_size: Side of the diffusion view in pixels; None for no such view.
+            squash: Whether this view is the whole image, squashed to a square.
         """
         config = self.config.clone()
         arguments = config.data.init_args
         arguments.clip_size, arguments.clip_mean, arguments.clip_std = view
-        arguments.diffusion_size = image_size
+        arguments.diffusion_size, arguments.squash = image_size, squash
         return self.parser.instantiate_classes(Namespace(data=config.data)).data
 
-    def data(self, view: tuple[int, Any, Any], image_size: int | None) -> Any:
+    def data(self, view: tuple[int, Any, Any], image_size: int | None, squash: bool = False) -> Any:
         """Build the data module and open all of its splits, for work outside a trainer."""
-        data = self.data_module(view, image_size)
+        data = self.data_module(view, image_size, squash)
         data.prepare_data()
         data.setup("fit")
         data.setup("test")

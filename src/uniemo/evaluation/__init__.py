@@ -18,8 +18,9 @@ are stable; what could not be measured is null or absent, shares lie in [0, 1]:
   ``judge``, ``judge_accuracy_real``, ``judge_accuracy_reconstructed``, ``sem_c``,
   ``sem_c_classifiers``, ``sem_d``, ``sem_d_features``, ``near_copies`` (share of images nearer
   to a training image than 99 % of real test images), ``per_emotion`` (emotion -> the same by
-  emotion), ``published`` (with ``--protocol published``: ``sem_d`` and ``diversity`` on the
-  published scripts' pairs).
+  emotion), ``published`` (with ``--protocol published``: ``fid``, ``diversity``, ``sem_d`` and,
+  with ``eval.clarity: resnet50``, ``sem_c`` as the public scripts compute them),
+  ``as_published`` (which of these, and ``emo_a``, are by the published measure: its network too).
 - ``queries``: ``retrieval_scene``, ``retrieval_object`` (share of annotated images whose name is
   retrieved), ``pointing_scene``, ``pointing_object``, ``pointing_chance`` (where there are boxes).
 

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from uniemo.config.evaluation import Protocol
@@ -14,7 +15,9 @@ from uniemo.errors import UserError
 from uniemo.evaluation.build_networks import build_networks
 from uniemo.evaluation.generation_metrics import GenerationMetrics, GenerationResult, judge_accuracy
 from uniemo.evaluation.judge import fit_judge, published_emotion_probe
+from uniemo.evaluation.published_metrics import FID_SIDE, PublishedMetrics, as_published
 from uniemo.metrics import FrechetDistance
+from uniemo.utils.emoset_files import SPLITS
 from uniemo.utils.progress import track
 from uniemo.vision.features import (
     FeatureCache,
@@ -55,6 +58,7 @@ class Evaluator:
         head: StableDiffusion,
         also: Mapping[str, Sequence[FeatureRequest]] | None = None,
     ) -> None:
+        self.experiment = experiment
         self.config, self.device = experiment.evaluation, experiment.device
         self.also, self.emotions = also or {}, data.emotions
         self.networks = build_networks(self.config, head.image_size, self.device)
@@ -103,9 +107,9 @@ class Evaluator:
             self.distances_reconstructed,
         )
         real = self.training, testing, reference
-        published = protocol == "published"
+        published = self._published(counts) if protocol == "published" else None
         evaluation = GenerationMetrics(
-            self.networks, self.judge, *real, counts, self.emotions, published, self.device
+            self.networks, self.judge, *real, self.emotions, published, self.device
         )
         steps = -(-int(counts.sum()) // self.config.batch_size)
         for batch in track(batches, "Generated images", steps):
@@ -114,10 +118,20 @@ class Evaluator:
         metrics = result.metrics
         metrics["fid_reconstructed"] = self._distance(reference, rebuilt, int(counts.sum()))
         metrics["judge"] = self.networks.judge_name
+        metrics["as_published"] = as_published(self.config, protocol)
         for name, table in (("real", testing), ("reconstructed", reconstructed)):
             key = f"judge_accuracy_{name}"
             metrics[key], metrics["intervals"][key] = judge_accuracy(self.judge, table)
         return result
+
+    def _published(self, counts: Tensor) -> PublishedMetrics:
+        """Return the published scripts' metrics; their FID needs the whole images of all splits."""
+        view = FID_SIDE, [0.5] * 3, [0.5] * 3  # CLIP's is not used
+        data = self.experiment.data(view, FID_SIDE, squash=True)
+        features = FeatureCache(data, self.features.cache, self.device)
+        request = FeatureRequest(self.networks.distances, diffusion_view(FID_SIDE, squash=True))
+        tables = [features.load([request], split)[0].features for split in SPLITS]
+        return PublishedMetrics(self.networks, torch.cat(tables), counts, self.device)
 
     def _distance(self, real: FeatureTable, reconstructed: FeatureTable, count: int) -> float:
         """Return the Frechet distance of ``count`` reconstructed test images to the other ones.

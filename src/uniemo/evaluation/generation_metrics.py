@@ -1,7 +1,7 @@
 """Metrics of generated images (docs/method.md, "Metrics").
 
 Legend: B, G generated images, N training images, R real test images, F feature width, C
-emotions, P pairs per emotion, H side of an image.
+emotions, H side of an image.
 """
 
 import math
@@ -16,23 +16,21 @@ from torch.nn import functional as F
 from uniemo.emotions import Emotions
 from uniemo.evaluation.build_networks import EvaluationNetworks
 from uniemo.evaluation.judge import Judge
+from uniemo.evaluation.published_metrics import PublishedMetrics
 from uniemo.metrics import (
     DensityCoverage,
     EmotionAccuracy,
     FrechetDistance,
     KernelDistance,
     PerceptualDiversity,
-    PublishedSemanticDiversity,
     SemanticClarity,
     SemanticDiversity,
     bootstrap_interval,
     image_clarity,
-    published_pairs,
 )
 from uniemo.vision.features import FeatureTable
 from uniemo.vision.images import GeneratedBatch
 
-N_PAIRS = 10  # of the published scripts, per emotion
 N_EXAMPLES = 8  # images of each emotion in the report
 COPY_QUANTILE = 0.99  # of the test images' similarity to the nearest training image
 BY_EMOTION = ("kid", "diversity", "density", "coverage", "sem_d", "sem_c")
@@ -65,9 +63,8 @@ class GenerationMetrics:
         training: Its features of the training images, for near-copies.
         testing: Its features of the test images, for near-copies.
         reference: The real images of FID, KID, density and coverage: the test split.
-        counts: How many images of each emotion will come, [C] long.
         emotions: The C emotions.
-        published: Whether to compute the variants of the published scripts too.
+        published: The published scripts' variants, to be computed too.
         device: Where the metrics are computed.
     """
 
@@ -78,9 +75,8 @@ class GenerationMetrics:
         training: FeatureTable,
         testing: FeatureTable,
         reference: FeatureTable,
-        counts: Tensor,
         emotions: Emotions,
-        published: bool,
+        published: PublishedMetrics | None,
         device: torch.device,
     ) -> None:
         self.networks = networks
@@ -99,7 +95,7 @@ class GenerationMetrics:
         self.clarity = SemanticClarity(**size).to(device)
         self.semantic = SemanticDiversity(networks.semantic.width, **size).to(device)
         self.diversity = PerceptualDiversity(networks.perceptual.width, **size).to(device)
-        self.published = PublishedPairs(networks, counts, device) if published else None
+        self.published = published
         self.values: defaultdict[str, list[Tensor]] = defaultdict(list)  # per image, for intervals
         self.copies: list[Tensor] = []
         self.examples: list[GeneratedExample] = []
@@ -127,7 +123,7 @@ class GenerationMetrics:
         perceptual = features[networks.perceptual.name]
         self.diversity.update(perceptual, emotion)
         if self.published is not None:
-            self.published.update(semantic, perceptual, batch)
+            self.published.update(batch)
 
         judge_features = features[networks.judge.name]  # [B, F]
         prediction = self.judge.predict(judge_features)
@@ -198,43 +194,6 @@ class GenerationMetrics:
             key: bootstrap_interval(torch.cat(parts)) for key, parts in self.values.items()
         }
         return GenerationResult(metrics, self.examples, self.copy_threshold)
-
-
-class PublishedPairs:
-    """Sem-D and diversity on the published scripts' pairs; arguments as above.
-
-    Ten random pairs per emotion, out of the images of it and of all emotions before it
-    (docs/method.md, "Defects of the public code").
-    """
-
-    def __init__(self, networks: EvaluationNetworks, counts: Tensor, device: torch.device) -> None:
-        size = networks.semantic.width
-        self.semantic = PublishedSemanticDiversity(size, N_PAIRS, num_classes=len(counts)).to(
-            device
-        )
-        self.pairs = published_pairs(counts, N_PAIRS)  # [C, P, 2]
-        self.start = counts.cumsum(0) - counts  # [C] position of each emotion's first image
-        self.needed = set(self.pairs.flatten().tolist())
-        self.kept: dict[int, Tensor] = {}
-
-    def update(self, semantic: Tensor, perceptual: Tensor, batch: GeneratedBatch) -> None:
-        """Add vectors [B, F] of a batch; only those that a pair needs are kept."""
-        device = semantic.device
-        self.semantic.update(semantic, batch.emotion.to(device), batch.index.to(device))
-        for i, position in enumerate((self.start[batch.emotion] + batch.index).tolist()):
-            if position in self.needed:
-                self.kept[position] = perceptual[i].cpu()
-
-    def compute(self) -> dict[str, float]:
-        """Return both, averaged over the emotions."""
-        distances = [
-            (self.kept[first].double() - self.kept[second]).square().sum()
-            for first, second in self.pairs.flatten(0, 1).tolist()
-        ]
-        return {
-            "sem_d": self.semantic.compute()["published_sem_d"].item(),
-            "diversity": torch.stack(distances).mean().item(),
-        }
 
 
 def nearest(features: Tensor, others: Tensor, chunk: int = 1024) -> tuple[Tensor, Tensor]:

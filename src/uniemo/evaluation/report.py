@@ -88,10 +88,28 @@ class EvaluationReport:
             emo_a=f"emo_a_{len(emotions)}",
             polarity=len(emotions) > 2 and "emo_a_2" in self.metrics.get("generation", {}),
             published=PUBLISHED,
+            own_row=comparable_values(self.metrics.get("generation") or {}, len(emotions)),
             attention_overlay=attention_overlay,
             curve_svg=curve_svg,
             start_and_best=start_and_best,
         )
+
+
+def comparable_values(generation: dict[str, Any], n_emotions: int) -> dict[str, float | None]:
+    """Return the numbers that stand beside the published ones, as the public scripts if possible.
+
+    Args:
+        generation: The group of ``metrics.json``; a key that ``as_published`` does not list is of
+            another measure.
+        n_emotions: Number of emotions.
+    """
+    published = {
+        key: value
+        for key, value in generation.get("published", {}).items()
+        if key in generation["as_published"]
+    }
+    values = generation | {"emo_a": generation.get(f"emo_a_{n_emotions}")} | published
+    return {key: values.get(key) for key in ("fid", "diversity", "emo_a", "sem_c", "sem_d")}
 
 
 def read_filter_examples(folder: Path, emotions: Sequence[str]) -> list[FilterExample]:

@@ -16,6 +16,8 @@ class Row(NamedTuple):
     key: str  # in the group of metrics.json; {n} is the number of emotions
     label: str  # indented: something to compare the line above with
     share: bool = False  # in per cent
+    published: str | None = None
+    """A published measure, if it stands for one, or "default", which no script computes."""
 
 
 GROUPS: dict[str, tuple[Row, ...]] = {
@@ -30,18 +32,22 @@ GROUPS: dict[str, tuple[Row, ...]] = {
         Row("ece", "Calibration error (ECE)", True),
     ),
     "Generation": (
-        Row("fid", "Frechet distance"),
+        Row("fid", "Frechet distance", published="default"),
+        Row("published.fid", "  as the public script", published="fid"),
         Row("fid_reconstructed", "  reconstructed test images"),
         Row("kid", "KID"),
-        Row("diversity", "Diversity"),
+        Row("diversity", "Diversity", published="default"),
+        Row("published.diversity", "  as the public script", published="diversity"),
         Row("density", "Density"),
         Row("coverage", "Coverage", True),
-        Row("emo_a_{n}", "Emo-A, {n} emotions", True),
+        Row("emo_a_{n}", "Emo-A, {n} emotions", True, "emo_a"),
         Row("judge_accuracy_real", "  judge on real images", True),
         Row("judge_accuracy_reconstructed", "  judge on reconstructions", True),
         Row("emo_a_2", "Emo-A, polarity", True),
-        Row("sem_c", "Sem-C"),
-        Row("sem_d", "Sem-D"),
+        Row("sem_c", "Sem-C", published="default"),
+        Row("published.sem_c", "  as the public script", published="sem_c"),
+        Row("sem_d", "Sem-D", published="default"),
+        Row("published.sem_d", "  as the public script", published="sem_d"),
         Row("near_copies", "Near-copies of training data", True),
     ),
     "Queries": (
@@ -52,6 +58,7 @@ GROUPS: dict[str, tuple[Row, ...]] = {
         Row("pointing_chance", "  chance", True),
     ),
 }
+NOT_PUBLISHED = "*"  # marks a number that is not by the published measure
 SOURCES = {
     "judge": "Judge",
     "fid_features": "Distance features",
@@ -102,6 +109,8 @@ def print_summary(metrics: dict[str, Any], console: Console, folder: Path) -> No
     if 0 < generation.get("n_images", 0) < ENOUGH_IMAGES:
         bias = f"large below {ENOUGH_IMAGES:,} images; compare at equal numbers only"
         notes.add_row("Distance bias", bias)
+    if generation:
+        notes.add_row(NOT_PUBLISHED, "not by the published measure: not comparable with papers")
     if notes.rows:
         console.print()
         console.print(notes, style="dim", highlight=False)
@@ -116,9 +125,12 @@ def _table(group: str, values: dict[str, Any], n_emotions: int) -> Table:
     table.add_column(f"\n[not dim bold]{group}[/]", no_wrap=True, min_width=31)
     table.add_column("\nvalue", justify="right", no_wrap=True, min_width=8)
     table.add_column("\n95 % interval", justify="right", no_wrap=True, min_width=17)
+    values = values | {f"published.{k}": v for k, v in values.get("published", {}).items()}
     for row in GROUPS[group]:
         key, label = (text.format(n=n_emotions) for text in row[:2])
         if key in values:
+            if row.published is not None and row.published not in values["as_published"]:
+                label += f" {NOT_PUBLISHED}"
             write = percent if row.share else number
             interval = values.get("intervals", {}).get(key)
             ends = "" if interval is None else " to ".join(write(end) for end in interval)

@@ -50,9 +50,10 @@ class View(NamedTuple):
     images: Callable[[Batch], Tensor]  # -> [B, 3, H, H] in [0, 1]
 
 
-def diffusion_view(side: int) -> View:
-    """Return a batch's diffusion view, images of H = ``side`` pixels."""
-    return View(f"{side} px", lambda batch: batch["diffusion_image"] / 2 + 0.5)
+def diffusion_view(side: int, squash: bool = False) -> View:
+    """Return a batch's diffusion view, H = ``side`` pixels, of squashed images if so."""
+    name = f"{side} px, squashed" if squash else f"{side} px"
+    return View(name, lambda batch: batch["diffusion_image"] / 2 + 0.5)
 
 
 class FeatureRequest(NamedTuple):

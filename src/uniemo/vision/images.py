@@ -111,6 +111,15 @@ def square(image: Image.Image, size: int) -> Tensor:
     return F.to_dtype(F.pil_to_tensor(centre), torch.float32, scale=True)
 
 
+def squash(image: Tensor, side: int) -> Tensor:
+    """Resize whole images [B, 3, H, W], in [0, 1], bilinearly to [B, 3, S, S], S = ``side``.
+
+    Values are rounded to bytes before and after, as in files and in Pillow.
+    """
+    byte = (image * 255).round().to(torch.uint8)
+    return F.resize(byte, [side, side], InterpolationMode.BILINEAR).float() / 255
+
+
 def evenly_spaced(items: Sequence[T], n: int) -> list[T]:
     """Return up to ``n`` items, evenly spread."""
     n = min(n, len(items))

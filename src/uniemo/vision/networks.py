@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from torchvision.models import ResNet50_Weights, resnet50
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2.functional import center_crop, resize
 
 from uniemo.errors import UserError, first_line
 from uniemo.metrics import LPIPSEmbedding, perceptual_embedding
@@ -86,9 +88,23 @@ class ImageNetwork(nn.Module):
 
         An image's features do not depend on the others, beyond rounding.
         """
-        inputs = self.preprocess(image)
-        size = CPU_BATCH if inputs.device.type == "cpu" else max(len(inputs), 1)
-        return inputs.split(size)
+        return self._split(self.preprocess(image))
+
+    def _split(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        return inputs.split(CPU_BATCH if inputs.device.type == "cpu" else max(len(inputs), 1))
+
+    def published_preprocess(self, image: Tensor) -> Tensor:
+        """Preprocess images [B, 3, H, H] as the public script that uses this network does."""
+        return self.preprocess(image)
+
+    @torch.no_grad()
+    def published_features(self, image: Tensor) -> Tensor:
+        """Return the features [B, F] of images [B, 3, H, H] that the public script computes.
+
+        F can be another than :attr:`width`, where the script does not resize.
+        """
+        inputs = self._split(self.published_preprocess(image))
+        return torch.cat([self.network(part).float() for part in inputs])
 
     def all_features(self, image: Tensor) -> dict[str, Tensor]:
         """Return by name all features [B, F] that one run on images [B, 3, H, H] gives."""
@@ -151,6 +167,30 @@ def _available(whose: str, remedy: str) -> Iterator[None]:
         raise UserError(message) from error
 
 
+class CLIPNetwork(ImageNetwork):
+    """CLIP's image encoder."""
+
+    def published_preprocess(self, image: Tensor) -> Tensor:
+        """Resize, divide by 255 and normalise images [B, 3, H, H]: [B, 3, S, S].
+
+        The public Sem-D gives images in [0, 1] to CLIP's processor, which takes bytes and divides
+        them by 255 once more, so that all images become nearly black.
+        """
+        image = (self.to_float(image) * 255).round().to(torch.uint8)
+        image = resize(image, [self.size], InterpolationMode.BICUBIC)
+        return (center_crop(image, [self.size]).float() / 255**2 - self.mean) / self.std
+
+
+class ResNetNetwork(ImageNetwork):
+    """A ResNet-50 classifier."""
+
+    def published_preprocess(self, image: Tensor) -> Tensor:
+        """Resize to 256 pixels and crop the central S = 224 of images [B, 3, H, H]."""
+        image = (self.to_float(image) * 255).round().to(torch.uint8)
+        image = center_crop(resize(image, [256], InterpolationMode.BILINEAR), [self.size])
+        return (image.float() / 255 - self.mean) / self.std
+
+
 def clip_vit_l14() -> ImageNetwork:
     """Return OpenAI's CLIP ViT-L/14, its image features as they leave the model, F = 768.
 
@@ -165,7 +205,7 @@ def clip_vit_l14() -> ImageNetwork:
         clip = open_clip.create_model("ViT-L-14-quickgelu", pretrained="openai")
     visual = clip.visual
     mean, std = visual.preprocess_cfg["mean"], visual.preprocess_cfg["std"]
-    return ImageNetwork(visual, "CLIP ViT-L/14 (OpenAI)", 768, 224, tuple(mean), tuple(std))
+    return CLIPNetwork(visual, "CLIP ViT-L/14 (OpenAI)", 768, 224, tuple(mean), tuple(std))
 
 
 class InceptionNetwork(ImageNetwork):
@@ -199,7 +239,7 @@ def imagenet_resnet50() -> ImageNetwork:
     with _available("ResNet-50's", remedy):
         network = resnet50(weights=ResNet50_Weights.IMAGENET1K_V1)
     name = "ResNet-50 (ImageNet), 224 px"
-    return ImageNetwork(network, name, 1000, 224, IMAGENET_MEAN, IMAGENET_STD)
+    return ResNetNetwork(network, name, 1000, 224, IMAGENET_MEAN, IMAGENET_STD)
 
 
 def places_resnet50(path: str | None) -> ImageNetwork:
@@ -221,7 +261,7 @@ def places_resnet50(path: str | None) -> ImageNetwork:
     except RuntimeError:
         raise UserError(f"{path} is no ResNet-50 of {N_PLACES} classes; {remedy}") from None
     name = "ResNet-50 (Places365), 224 px"
-    return ImageNetwork(network, name, N_PLACES, 224, IMAGENET_MEAN, IMAGENET_STD)
+    return ResNetNetwork(network, name, N_PLACES, 224, IMAGENET_MEAN, IMAGENET_STD)
 
 
 def read_weights(path: str) -> dict[str, Tensor]:
@@ -263,6 +303,10 @@ class PerceptualNetwork(ImageNetwork):
         """Return the vectors [B, F] of images [B, 3, H, H] in [0, 1] or uint8."""
         return self.all_features(image)[self.name]
 
+    def published_features(self, image: Tensor) -> Tensor:
+        """Return the same vectors: no public script uses this network."""
+        return self(image)
+
     @torch.no_grad()
     def all_features(self, image: Tensor) -> dict[str, Tensor]:
         """Return its own vectors [B, F] and the plain network's features [B, 1280]."""
@@ -294,3 +338,7 @@ class LPIPSNetwork(ImageNetwork):
         name = f"LPIPS (AlexNet), {size} px"
         super().__init__(LPIPSEmbedding(network), name, 0, size, half, half)
         self.width = self(torch.zeros(1, 3, size, size)).shape[1]
+
+    def published_preprocess(self, image: Tensor) -> Tensor:
+        """Return images [B, 3, H, H] as they are, in [0, 1], where LPIPS expects [-1, 1]."""
+        return self.to_float(image)
