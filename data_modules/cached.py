@@ -9,8 +9,9 @@ from typing import Any
 
 import datasets
 from datasets.arrow_writer import ArrowWriter
+from pyarrow import ArrowInvalid
 
-from uniemo.utils.files import atomic_path
+from uniemo.utils.files import atomic_path, remove_leftovers
 
 
 def status_digest(paths: Iterable[Path], content: Any) -> str:
@@ -30,19 +31,24 @@ def cached_table(
     features: Mapping[str, Any],
     columns: Callable[[], Mapping[str, Sequence[Any]]],
 ) -> datasets.Dataset:
-    """Return a memory-mapped table; a process that finds no file writes it and renames it.
+    """Return a memory-mapped table; a process that finds none, or a broken one, writes it.
 
     Args:
         arrow: The file.
         features: Its columns.
         columns: Makes their content.
     """
-    if not arrow.is_file():
-        content = dict(columns())
-        with (
-            atomic_path(arrow) as part,
-            ArrowWriter(features=datasets.Features(features), path=str(part)) as writer,
-        ):
-            writer.write_batch(content)
-            writer.finalize()
+    if arrow.is_file():
+        try:
+            return datasets.Dataset.from_file(str(arrow))
+        except (OSError, ArrowInvalid):
+            print(f"{arrow} is broken; it is written again", flush=True)
+    content = dict(columns())
+    remove_leftovers(arrow.parent)
+    with (
+        atomic_path(arrow) as part,
+        ArrowWriter(features=datasets.Features(features), path=str(part)) as writer,
+    ):
+        writer.write_batch(content)
+        writer.finalize()
     return datasets.Dataset.from_file(str(arrow))

@@ -3,7 +3,7 @@
 import json
 import multiprocessing
 import os
-import tempfile
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.resources import files
@@ -29,6 +29,7 @@ from uniemo.utils.emoset_files import (
     write_info,
     write_split,
 )
+from uniemo.utils.files import atomic_path, part_of, remove_leftovers
 
 DEFAULT_SIZES: Final[Mapping[str, int]] = {"train": 8000, "val": 800, "test": 2000}
 CHUNK: Final = 40  # images per message between processes
@@ -68,18 +69,16 @@ def write_emoscenes(
     if root.exists() and _card_at(root) is None and (not root.is_dir() or any(root.iterdir())):
         raise UserError(f"{root} holds something other than EmoScenes; choose another folder")
 
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{root.name}-", dir=root.parent, ignore_cleanup_errors=True
-    ) as scratch:
-        fresh = Path(scratch, "fresh")
+    remove_leftovers(root.parent, root.name)
+    old = part_of(root)
+    with atomic_path(root) as fresh:
         _write_images(fresh, card, processes or os.cpu_count() or 1)
         write_info(fresh, _attributes(), Emotions(), compact=True)
         (fresh / CARD_NAME).write_text(json.dumps(card), "utf-8")
         (fresh / "DATA_CARD.md").write_text(describe(card), "utf-8")
         if root.exists():
-            root.rename(Path(scratch, "old"))
-        fresh.rename(root)
+            root.rename(old)
+    shutil.rmtree(old, ignore_errors=True)
     return root
 
 

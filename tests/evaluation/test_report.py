@@ -14,6 +14,7 @@ import torch
 from tests.evaluation.full_report import full_report
 from uniemo.curriculum.curves import curve_logger, read_curves
 from uniemo.emotions import EMOTIONS
+from uniemo.evaluation.evaluate import write_results
 from uniemo.evaluation.figures import curve_svg, data_uri
 from uniemo.evaluation.report import EvaluationReport, read_filter_examples
 
@@ -36,6 +37,23 @@ def test_page_holds_every_section_and_marks_other_data(page):
     assert "44.05" in text
     assert "wrong emotion" in text
     assert text.count("stroke: var(--train)") == text.count("stroke: var(--val)") == 1
+
+
+def test_broken_files_beside_an_evaluation_cost_a_section(tmp_path, capsys):
+    report, run = full_report(), tmp_path / "run"
+    report.curves, report.filter_examples = {}, []
+    write_curves(run / "joint", 0, "step,train/total\n1,what\n")
+    write_curves(run / "finetune", 0, "step,train/total\n1,2.5\n2,2.25\n")
+    (run / "generate").mkdir()
+    (run / "generate/manifest.parquet").write_bytes(b"PAR1")
+    write_results(report, tmp_path / "eval", None, None, run, EMOTIONS)
+    said = capsys.readouterr().out
+    assert f"curves in {run / 'joint'}" in said
+    assert f"filter in {run / 'generate'}" in said
+    text = (tmp_path / "eval/report.html").read_text()
+    assert "Training: finetune" in text
+    assert "Training: joint" not in text
+    assert json.loads((tmp_path / "eval/metrics.json").read_text()) == report.metrics
 
 
 def test_page_names_no_outside_address(page):

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 from pathlib import Path
 
 import pyarrow
@@ -12,7 +13,9 @@ from safetensors.torch import load_file
 
 from uniemo.utils.files import (
     atomic_path,
+    part_of,
     read_json,
+    remove_leftovers,
     write_bytes,
     write_json,
     write_table,
@@ -34,6 +37,24 @@ def test_every_kind_of_file_is_read_back_and_replaced(tmp_path: Path) -> None:
         assert parquet.read_table(folder / "table.parquet").to_pydict() == {"value": [value]}
         assert load_file(folder / "tensors.safetensors")["value"].equal(torch.full((3, 2), value))
     assert len(list(folder.iterdir())) == 4  # no temporary file is left
+
+
+def test_what_a_kill_has_left_is_removed_but_nothing_else(tmp_path: Path) -> None:
+    dead = multiprocessing.Process(target=int)
+    dead.start()
+    dead.join()
+    mine = part_of(tmp_path / "a")
+    others = mine.with_name(mine.name.replace(str(os.getpid()), str(dead.pid)))
+    foreign = [tmp_path / "my.part", tmp_path / "a.other-host-1-0.part"]
+    for path in (mine, others, *foreign):
+        path.touch()
+    folder = others.with_name(others.name.replace("a.", "b.", 1))
+    (folder / "inner").mkdir(parents=True)
+    remove_leftovers(tmp_path / "missing")
+    remove_leftovers(tmp_path, "b")
+    assert set(tmp_path.iterdir()) == {mine, others, *foreign}
+    remove_leftovers(tmp_path)
+    assert set(tmp_path.iterdir()) == {mine, *foreign}
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

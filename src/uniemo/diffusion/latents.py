@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from uniemo.errors import UserError
-from uniemo.utils.files import atomic_path
+from uniemo.utils.files import atomic_path, part_of, remove_leftovers
 from uniemo.utils.fingerprints import fingerprint
 
 
@@ -65,7 +64,7 @@ class LatentCache:
         """Map the files; make them anew if they are missing or broken."""
         if self.path.is_dir() and not _is_whole(self.path, shape):
             print(f"latent cache {self.path} is broken; it is made anew", flush=True)
-            aside = self.path.with_name(f"{self.path.name}.{uuid4().hex}.part")
+            aside = part_of(self.path)
             with suppress(FileNotFoundError):  # another process was first
                 self.path.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
@@ -153,6 +152,7 @@ def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
 def _create(path: Path, shape: tuple[int, ...]) -> None:
     """Create an empty cache if the disk has room; of several processes at once, one does."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent)
     needed, free = 2 * int(np.prod(shape)), shutil.disk_usage(path.parent).free
     if needed > free:  # writing to a memory map on a full disk kills the process
         raise UserError(

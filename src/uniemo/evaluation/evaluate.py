@@ -96,7 +96,7 @@ def evaluate_checkpoint(
     # 4. Write it down.
     report = EvaluationReport(metrics, *_dataset(data), attention_examples=recognition.examples)
     folder, names = experiment.folder, module.emotions.names
-    return _write(report, folder / "eval", data, result, folder, names)
+    return write_results(report, folder / "eval", data, result, folder, names)
 
 
 def evaluate_folder(
@@ -149,7 +149,7 @@ def _evaluate_images(
     data = experiment.data(clip_view, head.image_size)
     result = Evaluator(experiment, data, head).evaluate(batches, counts, header["protocol"])
     report = EvaluationReport(header | {"generation": result.metrics}, *_dataset(data))
-    return _write(report, experiment.folder / "eval" / name, data, result)
+    return write_results(report, experiment.folder / "eval" / name, data, result)
 
 
 def _header(
@@ -174,7 +174,7 @@ def _dataset(data: Any) -> tuple[str, bool]:
         return root.name, "emoset" not in root.name.lower()
 
 
-def _write(
+def write_results(
     report: EvaluationReport,
     folder: Path,
     data: Any,

@@ -175,7 +175,7 @@ class LastCheckpoint(PhaseCheckpoint):
         """Save on every process; whatever happens meanwhile, one whole state is on the disk."""
         if trainer.is_global_zero and self.path.is_file():
             self.path.replace(self.before)
-        trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self.path, weights_only=False)
         self.saved = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:

@@ -1,7 +1,9 @@
 """Atomic writing of files: a reader finds the old content, the new content or no file."""
 
 import json
+import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +22,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Several processes may do so at once; the last one wins. Missing parent folders are created. If
     the block raises, what it wrote is deleted and ``path`` stays as it was. A process that is
-    killed may leave a ``*.part`` behind.
+    killed may leave a ``*.part`` behind (:func:`remove_leftovers`).
 
     Args:
         path: File to replace, or folder to create.
@@ -32,15 +34,48 @@ def atomic_path(path: Path) -> Iterator[Path]:
         OSError: If writing fails, or if a folder is to be created where a filled one exists.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    part = part_of(path)
     try:
         yield part
         part.replace(path)
     finally:
-        if part.is_dir():
-            shutil.rmtree(part, ignore_errors=True)
-        else:
-            part.unlink(missing_ok=True)
+        _remove(part)
+
+
+def part_of(path: Path) -> Path:
+    """Return a path beside another that no other process uses; it names machine and process."""
+    writer = f"{socket.gethostname()}-{os.getpid()}"
+    return path.with_name(f"{path.name}.{writer}-{uuid4().hex}.part")
+
+
+def remove_leftovers(folder: Path, name: str = "*") -> None:
+    """Remove what processes of this machine were writing into a folder when they were killed.
+
+    Args:
+        folder: It may be missing.
+        name: Of the files or folders that were written, or a pattern.
+    """
+    for part in folder.glob(f"{name}.{socket.gethostname()}-*.part"):
+        process = part.name.rsplit("-", 2)[1]
+        if process.isdecimal() and not _is_alive(int(process)):
+            _remove(part)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _remove(part: Path) -> None:
+    if part.is_dir():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        part.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> Any:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from uniemo.batch import Batch
-from uniemo.utils.files import write_tensors
+from uniemo.utils.files import remove_leftovers, write_tensors
 from uniemo.utils.fingerprints import fingerprint
 from uniemo.utils.progress import track
 from uniemo.utils.seeding import stratified_rows
@@ -104,6 +104,7 @@ class FeatureCache:
 
     def _compute(self, missing: dict[Path, tuple[FeatureRequest, Tensor]], split: str) -> None:
         """Write the missing tables, each of some rows of the split [n] bool."""
+        remove_leftovers(self.cache)
         any_rows = torch.stack([rows for _, rows in missing.values()]).any(dim=0)  # [n]
         loader = self.data.plain_dataloader(split, any_rows.nonzero()[:, 0].tolist())
         parts: dict[Path, list[FeatureTable]] = {path: [] for path in missing}
