@@ -16,7 +16,7 @@ READY := $(VENV)/clone.txt
 OTHER := $(filter-out $(CURDIR),$(shell cat $(READY) 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help install data backbones train eval ablate test lint docs bench soak clean rebind
+.PHONY: help install data backbones train eval ablate play test lint docs bench soak clean rebind
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -58,6 +58,9 @@ ablate: $(READY) $(EMOSCENES) $(MORE_REAL:%=%/card.json) ## run the study, write
 
 backbones: $(READY) ## train the small CLIP and Stable Diffusion from scratch (hours; resumable)
 	@$(BIN)/python -m uniemo.backbones $(ARGS)
+
+play: $(READY) ## open a page on this machine: read photos, paint, blend, edit (RUN=folder)
+	@$(BIN)/uniemo play $(if $(RUN),--run $(RUN)) $(ARGS)
 
 test: lint ## lint, then run the tests (ARGS=tests/fusion: some of them)
 	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(ARGS)

@@ -53,6 +53,8 @@ def test_the_pins_lie_within_the_ranges():
 ROOMS = {
     "src/uniemo/evaluation": "eval",
     "src/uniemo/study": "study",
+    "src/uniemo/dials": "eval",
+    "src/uniemo/app": "app",
     "data_modules/emoscenes": "emoscenes",
 }
 

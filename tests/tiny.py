@@ -16,7 +16,13 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from uniemo.batch import Annotations, Batch
-from uniemo.config.model import ClipConfig, DiffusionConfig, ModelConfig, ModelSettings
+from uniemo.config.model import (
+    ClipConfig,
+    DiffusionConfig,
+    EmotionSpaceConfig,
+    ModelConfig,
+    ModelSettings,
+)
 from uniemo.diffusion import SamplingConfig
 from uniemo.emotions import EMOTIONS
 from uniemo.fusion import AttributeBase
@@ -201,7 +207,7 @@ MODEL_SCENES = ["coast", "jail_cell"]
 MODEL_OBJECTS = ["Lion", "Cake", "Skull"]
 
 
-def tiny_model(files: Mapping[str, Path | str]) -> UniEmo:
+def tiny_model(files: Mapping[str, Path | str], space: EmotionSpaceConfig | None = None) -> UniEmo:
     """Return a model on the tiny CLIP and Stable Diffusion, its attribute bases filled."""
     torch.manual_seed(0)
     model = build_model(
@@ -209,6 +215,7 @@ def tiny_model(files: Mapping[str, Path | str]) -> UniEmo:
             ClipConfig(f"local-dir:{files['clip']}", None),
             DiffusionConfig(str(files["stable_diffusion"])),
             ModelConfig(n_queries=2, dropout=0.0, evidence=True),
+            space or EmotionSpaceConfig(),
             sampling=SamplingConfig(num_inference_steps=2, guidance_scale=2.0),
             understanding_epochs=0,
         )
@@ -248,9 +255,11 @@ def joint_batch(module: UniEmo, batch: Batch, epoch: int = 0) -> Batch:
     return {**batch, "latent": latent, "noise": noise, "timestep": timestep}
 
 
-def trained_tiny_model(files: Mapping[str, Path | str]) -> UniEmo:
+def trained_tiny_model(
+    files: Mapping[str, Path | str], space: EmotionSpaceConfig | None = None
+) -> UniEmo:
     """Return the tiny model with an emotion space, as after the joint phase."""
-    model = tiny_model(files).eval()
+    model = tiny_model(files, space).eval()
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         features = model.understanding.chain(torch.randn(32, 3, 16, 16, generator=generator))

@@ -141,9 +141,9 @@ def own_flags() -> set[str]:
     """The flags of the commands themselves, as their help names them."""
     printed = StringIO()
     with redirect_stdout(printed):
-        for command in ("train", "eval", "ablate", "read", "paint", "blend", "edit"):
+        for command in ("train", "eval", "ablate", *PICTURES, "dials", "play"):
             leave(command, "--help")
-        for command in ("word", "model", "published"):
+        for command in ("word", "model", "published", "judge"):
             leave("export", command, "--help")
         leave("data", "emoscenes", "--help")
     return {*re.findall(r"--[\w-]+", printed.getvalue()), "--config", "--print_config"}

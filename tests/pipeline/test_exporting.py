@@ -12,7 +12,9 @@ from diffusers import StableDiffusionPipeline
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from tests.tiny import trained_tiny_model
 from uniemo.batch import Features
+from uniemo.config.model import EmotionSpaceConfig
 from uniemo.diffusion import image_generator, initial_noise
 from uniemo.emotions import EMOTIONS
 from uniemo.errors import UserError
@@ -150,6 +152,20 @@ def test_what_was_trained_alone_is_small_and_reads_and_paints_the_same(pipe, pho
     torch.testing.assert_close(*images, rtol=0, atol=0.01)
     readings = [list(each.read(photo)[0].probabilities.values()) for each in (again, pipe)]
     assert readings[0] == pytest.approx(readings[1], abs=0.005)
+
+
+def test_fewer_stored_features_are_those_of_a_training_that_stored_fewer(tmp_path, tiny_files):
+    two, one = (
+        trained_tiny_model(tiny_files, EmotionSpaceConfig("stored", capacity=n)) for n in (2, 1)
+    )
+    pipe, smaller = UniEmoPipeline.of(two), one.painter.space.reservoir
+    export_trained(pipe, tmp_path / "model", 1)
+    again = UniEmoPipeline.from_pretrained(tmp_path / "model").emotion_model
+    assert again.settings.space.capacity == 1
+    torch.testing.assert_close(again.space.reservoir.rows, smaller.rows, rtol=0, atol=0.01)
+    assert again.space.reservoir.priority.equal(smaller.priority)
+    with pytest.raises(UserError, match="does not store 3 features"):
+        export_trained(pipe, tmp_path / "more", 3)
 
 
 def test_what_was_trained_alone_refuses_another_stable_diffusion(pipe, tmp_path):

@@ -102,7 +102,7 @@ def run_module(name: str, arguments: list[str], function: str = "main") -> None:
     getattr(import_module(f"uniemo.cli.{name}"), function)(arguments)
 
 
-EXTRAS = {"eval": "eval", "ablate": "study"}
+EXTRAS = {"eval": "eval", "ablate": "study", "dials": "eval", "play": "app"}
 """Commands whose packages an extra installs."""
 PICTURES = ("read", "paint", "blend", "edit")
 """Commands that use a trained model on photos and emotions."""
@@ -127,6 +127,8 @@ HELP = """usage: uniemo COMMAND [arguments]
   read                           what photos make people feel
   paint, blend                   pictures that evoke an emotion, or several
   edit                           a photo with another emotion
+  dials                          what intensity, blends, edits and prompts do, measured
+  play                           all of this on a page in the browser
   export                         a word or the model, for other tools
 
 Commands explain themselves: uniemo COMMAND --help

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from uniemo.cli.pictures import command_parser, open_pipeline
+from uniemo.config.experiment import Experiment
 from uniemo.config.model import ClipConfig, DiffusionConfig
 from uniemo.errors import UserError
 from uniemo.pipeline import UniEmoPipeline
@@ -17,13 +18,15 @@ from uniemo.pipeline.exporting import (
     typical_words,
     write_word,
 )
+from uniemo.utils.files import write_tensors
 
 USAGE = """usage: uniemo export word EMOTION -o FILE, or uniemo export model -o FOLDER,
-       or uniemo export published FOLDER -o FOLDER
+       or uniemo export published FOLDER -o FOLDER, or uniemo export judge -o FILE
 
   word       an emotion's word as a textual-inversion file, for diffusers, ComfyUI and AUTOMATIC1111
   model      the whole model in diffusers' layout, and its tuned CLIP for open_clip
   published  the files of UniEmo's public code as a model of this package
+  judge      what says of pictures which emotion they evoke, for the page of uniemo play
 """
 
 
@@ -40,10 +43,12 @@ def main(arguments: list[str]) -> None:
             model(rest)
         case ["published", *rest]:
             published(rest)
+        case ["judge", *rest]:
+            judge(rest)
         case ["-h" | "--help"]:
             print(USAGE)
         case _:
-            raise UserError("give uniemo export word EMOTION, export model or export published")
+            raise UserError("give uniemo export word EMOTION, or export model, published or judge")
 
 
 def word(arguments: list[str]) -> None:
@@ -99,14 +104,25 @@ def model(arguments: list[str]) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="a new folder")
     parser.add_argument(
+        "--capacity",
+        type=int,
+        metavar="N",
+        help="of what was trained alone: features of real images kept for each emotion, which "
+        "pictures are drawn from; default: all",
+    )
+    parser.add_argument(
         "--trained-only",
         action="store_true",
         help="what was trained alone, in half precision: its Stable Diffusion is loaded from where "
         "the training took it, and there is no open_clip/",
     )
     given = parser.parse_args(arguments)
-    export = export_trained if given.trained_only else export_model
-    export(open_pipeline(given), given.output)
+    if given.capacity is not None and not given.trained_only:
+        raise UserError("--capacity is of --trained-only alone; give both")
+    if given.trained_only:
+        export_trained(open_pipeline(given), given.output, given.capacity)
+    else:
+        export_model(open_pipeline(given), given.output)
     print(f"Wrote {given.output}")
 
 
@@ -136,4 +152,25 @@ def published(arguments: list[str]) -> None:
     source = replace(diffusion, source=given.stable_diffusion)
     settings = replace(given_settings, clip=clip, diffusion=source)
     UniEmoPipeline.of(convert_uniemo(given.folder, settings)).save_pretrained(given.output)
+    print(f"Wrote {given.output}")
+
+
+def judge(arguments: list[str]) -> None:
+    """Fit the experiment's judge and write its probe of emotions."""
+    parser = argparse.ArgumentParser(
+        prog="uniemo export judge",
+        description="Fit the judge of an experiment, or take it from the cache, and write its "
+        "probe of emotions. Any key of the experiment can be given as --key value.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--experiment", default="experiments/emoscenes.yaml", help="a config file")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="NAME.safetensors")
+    given, overrides = parser.parse_known_args(arguments)
+    # Here, because a plain install lacks its packages.
+    from uniemo.evaluation.evaluator import Evaluator
+
+    experiment = Experiment.read(given.experiment, overrides, "uniemo export judge")
+    head = experiment.head()
+    data = experiment.data((head.image_size, [0.5] * 3, [0.5] * 3), head.image_size)
+    write_tensors(given.output, Evaluator(experiment, data, head).judge.emotion.state_dict())
     print(f"Wrote {given.output}")

@@ -7,7 +7,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from diffusers.utils.logging import disable_progress_bar
 from PIL import Image
@@ -18,10 +17,9 @@ from rich.table import Table
 from uniemo.errors import UserError
 from uniemo.pipeline import Reading, UniEmoPipeline
 from uniemo.pipeline.emotion_pipeline import EDIT_INTENSITY, STRENGTH
-from uniemo.pipeline.photos import open_photo
+from uniemo.pipeline.photos import attention_picture
 from uniemo.pipeline.sources_of_models import SHIPPED
 from uniemo.utils.files import write_bytes
-from uniemo.vision.images import square
 
 if TYPE_CHECKING:
     from uniemo.pipeline import UniEmoPipelineOutput
@@ -115,18 +113,6 @@ def reading_table(photos: Sequence[str], readings: Sequence[Reading]) -> Table:
         probability = f"{reading.probabilities[emotion]:.1%}"
         table.add_row(photo, emotion, probability, reading.polarity, *names)
     return table
-
-
-def attention_picture(photo: str, maps: np.ndarray, size: int = 512) -> Image.Image:
-    """Return a photo's square, bright where the queries [Q, gh, gw] look on average."""
-    mean = maps.mean(0)
-    mean = (mean - mean.min()) / max(float(np.ptp(mean)), 1e-12)
-    wide = Image.fromarray((mean * 255).astype("uint8")).resize(
-        (size, size), Image.Resampling.BICUBIC
-    )
-    light = 0.2 + 0.8 * np.asarray(wide, np.float32) / 255
-    pixels = square(open_photo(photo), size).permute(1, 2, 0).numpy()
-    return Image.fromarray((pixels * light[..., None] * 255).round().astype("uint8"))
 
 
 def write_picture(path: Path, picture: Image.Image) -> None:

@@ -18,9 +18,13 @@ from uniemo.emotions import N_EMOTIONS
 from uniemo.errors import UserError
 from uniemo.utils.files import write_tensors
 from uniemo.utils.fingerprints import fingerprint
+from uniemo.utils.sources import resolve
 from uniemo.vision.features import FeatureTable
 from uniemo.vision.linear_probe import LinearProbe, fit_linear_probe
-from uniemo.vision.networks import ImageNetwork, read_weights
+from uniemo.vision.networks import ImageNetwork, efficientnet_lite0, read_weights
+
+SHIPPED = "package:evaluation/judge.safetensors"
+"""The probe of emotions of the embedded default's judge, as ``uniemo export judge`` writes it."""
 
 
 class Prediction(NamedTuple):
@@ -92,6 +96,14 @@ def fit_judge(
     if emotion is not None:
         probes["emotion"] = emotion
     return Judge(network, **probes).to(network.mean.device)
+
+
+def shipped_judge() -> Judge | None:
+    """Return the embedded default's judge of emotions; None if it does not come along."""
+    path = Path(resolve(SHIPPED))
+    if not path.is_file():
+        return None
+    return Judge(efficientnet_lite0(), LinearProbe(**load_file(path)))
 
 
 def _fit_probes(

@@ -4,6 +4,7 @@ Legend: W width of a word, n words.
 """
 
 from copy import deepcopy
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from torch import Tensor
 
 from uniemo.errors import UserError
+from uniemo.fusion import StoredFeatures
+from uniemo.pipeline.emotion_model import EmotionModel
 from uniemo.pipeline.emotion_pipeline import UniEmoPipeline, new_folder
 from uniemo.pipeline.photos import Photo
 from uniemo.pipeline.words import Emotion, drawn_words, fused_words, mix_means
@@ -137,7 +140,7 @@ def export_model(pipe: UniEmoPipeline, folder: Path) -> None:
         pipe.write_parts(part)
 
 
-def export_trained(pipe: UniEmoPipeline, folder: Path) -> None:
+def export_trained(pipe: UniEmoPipeline, folder: Path, capacity: int | None = None) -> None:
     """Write what was trained alone, in half precision: all or nothing.
 
     Loaded, it takes its Stable Diffusion from where the training took it, and computes in float32
@@ -146,11 +149,15 @@ def export_trained(pipe: UniEmoPipeline, folder: Path) -> None:
     Args:
         pipe: The pipeline.
         folder: A new folder.
+        capacity: Of an emotion space that stores features: how many of each emotion are kept, as
+            if no more had been stored in the training; None for all.
 
     Raises:
-        UserError: If the folder holds something.
+        UserError: If the folder holds something, or the space stores nothing.
     """
     model = deepcopy(pipe.emotion_model)
+    if capacity is not None:
+        _keep(model, capacity)
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.dtype == torch.float32:
             tensor.data = tensor.data.half()
@@ -159,3 +166,14 @@ def export_trained(pipe: UniEmoPipeline, folder: Path) -> None:
         model.register_to_config(diffusion_digest=digest)
     with new_folder(folder) as part:
         UniEmoPipeline(model).write_parts(part)
+
+
+def _keep(model: EmotionModel, capacity: int) -> None:
+    """Keep the first stored features of each emotion: a random subset of the training images."""
+    space, settings = model.space, model.settings
+    if not isinstance(space, StoredFeatures) or not 1 <= capacity <= space.reservoir.rows.shape[1]:
+        raise UserError(f"the emotion space does not store {capacity} features; give fewer or none")
+    for name in ("rows", "priority"):
+        setattr(space.reservoir, name, getattr(space.reservoir, name)[:, :capacity].clone())
+    thin = replace(settings, space=replace(settings.space, capacity=capacity))
+    model.register_to_config(settings=asdict(thin))

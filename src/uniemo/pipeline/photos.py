@@ -1,6 +1,6 @@
 """Photos as users have them: paths, PIL images, arrays, tensors; to tensors of one form.
 
-Legend: H side of the square that is read, in pixels.
+Legend: H side of the square that is read, in pixels, Q queries of a set, gh x gw patches.
 """
 
 import warnings
@@ -67,6 +67,18 @@ def as_list(photos: Photo | Sequence[Photo]) -> list[Photo]:
     if not isinstance(photos, Sequence):
         return [photos]  # open_photo says what is wrong
     return list(photos)
+
+
+def attention_picture(photo: Photo, maps: np.ndarray, size: int = 512) -> Image.Image:
+    """Return a photo's square, bright where the queries [Q, gh, gw] look on average."""
+    mean = maps.mean(0)
+    mean = (mean - mean.min()) / max(float(np.ptp(mean)), 1e-12)
+    wide = Image.fromarray((mean * 255).astype("uint8")).resize(
+        (size, size), Image.Resampling.BICUBIC
+    )
+    light = 0.2 + 0.8 * np.asarray(wide, np.float32) / 255
+    pixels = square(open_photo(photo), size).permute(1, 2, 0).numpy()
+    return Image.fromarray((pixels * light[..., None] * 255).round().astype("uint8"))
 
 
 def _read(path: Path) -> Image.Image:
