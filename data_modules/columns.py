@@ -5,9 +5,10 @@ here, once, with the row that is wrong.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import datasets
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from data_modules.cached import cached_table, status_digest
 from data_modules.labels import Labels, labels_found, labels_named, plain, read_labels
 from data_modules.layout import FEATURES
+from data_modules.licence import folder_licence
 from data_modules.splits import Shares, split_name, stratified_split
 from uniemo.emotions import Emotions
 from uniemo.errors import UserError
@@ -37,6 +39,7 @@ MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
 """What a column may be, and the names that are recognised without a map."""
 
 SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
+NUMBERS: Final = ("valence", "arousal")
 ALL: Final = ""  # the name of a table that has no splits
 
 
@@ -72,7 +75,7 @@ class ColumnSource:
         shares: Shares = (0.8, 0.1, 0.1),
         licence: str | None = None,
     ) -> None:
-        self.root, self.licence = root, licence
+        self.root, self.licence = root, licence or folder_licence(root)
         self._tables, self._shares = dict(tables), shares
         for place, rows in ((raw.place, raw.rows) for raw in self._tables.values()):
             if len(rows) == 0:
@@ -100,6 +103,42 @@ class ColumnSource:
     def splits(self) -> list[str]:
         """The splits that exist."""
         return [split for split in SPLITS if split in self._rows]
+
+    def sound(self, problems: list[str]) -> Self:
+        """Return the data set without the rows that cannot be used; add what is wrong with them."""
+        tables = {}
+        for name, raw in self._tables.items():
+            wrong = {i: text for i in range(len(raw.rows)) if (text := self._problem(raw, i))}
+            problems += wrong.values()
+            rows = raw.rows.select([i for i in range(len(raw.rows)) if i not in wrong])
+            if len(rows):
+                tables[name] = raw._replace(rows=rows)
+        if not tables:
+            raise UserError(f"{self.root} has no row that can be used; the first: {problems[0]}")
+        other = copy(self)
+        for cached in ("_votes", "_rows", "scene_names", "object_names"):
+            vars(other).pop(cached, None)
+        other._tables = tables
+        return other
+
+    def _problem(self, raw: Raw, index: int) -> str | None:
+        """Return what is wrong with a row; None if nothing is."""
+        row, place = raw.rows[index], _row(raw, index)
+        try:
+            if "votes" in self._column:
+                _shares(self._votes_of(row), len(self.emotions), place)
+            else:
+                self._label(raw, row[str(self._column["label"])], place)
+            if "split" in self._column:
+                _split(row[str(self._column["split"])], place)
+            if isinstance(raw.rows.features[str(self._column["image"])], datasets.Value):
+                self._path(str(row[str(self._column["image"])]), place)
+            for meaning in NUMBERS:
+                if meaning in self._column:
+                    _number(row[str(self._column[meaning])], meaning, place)
+        except UserError as error:
+            return str(error)
+        return None
 
     def table(self, split: str, cache_dir: Path) -> datasets.Dataset:
         """Return a split in the columns of :data:`FEATURES`; images stay where they are.
@@ -134,32 +173,49 @@ class ColumnSource:
 
     def _index(self, name: str) -> list[int]:
         """Return the label index of every row of a table."""
-        raw, labels = self._tables[name], self._labels
+        raw = self._tables[name]
         if "votes" in self._column:
             return [int(np.argmax(votes)) for votes in self._votes[name]]
-        column = str(self._column["label"])
-        feature, values = raw.rows.features[column], list(raw.rows[column])
-        if isinstance(feature, datasets.ClassLabel):
-            values = [feature.names[value] if value in range(feature.num_classes) else value
-                      for value in values]  # fmt: skip
-        return [labels.of(value, _row(raw, i)) for i, value in enumerate(values)]
+        values = raw.rows[str(self._column["label"])]
+        return [self._label(raw, value, _row(raw, i)) for i, value in enumerate(values)]
+
+    def _label(self, raw: Raw, value: Any, place: str) -> int:
+        """Return the label index of a cell."""
+        feature = raw.rows.features[str(self._column["label"])]
+        if isinstance(feature, datasets.ClassLabel) and value in range(feature.num_classes):
+            value = feature.names[value]
+        return self._labels.of(value, place)
 
     @cached_property
     def _votes(self) -> dict[str, list[list[float]]]:
         """The share of each emotion in the votes of every row, by table."""
-        column, n = self._column["votes"], len(self.emotions)
-        shares: dict[str, list[list[float]]] = {}
-        for name, raw in self._tables.items():
-            if isinstance(column, str):
-                rows = list(raw.rows[column])
-            else:  # columns by emotion, in the order of the indices
-                by_name = {plain(each): each for each in column}
-                if missing := [each for each in self.emotions.names if each not in by_name]:
-                    raise UserError(f"{raw.place} has no column of votes for {missing[0]!r}")
-                own = [raw.rows[by_name[each]] for each in self.emotions.names]
-                rows = list(zip(*own, strict=True))
-            shares[name] = [_shares(votes, n, _row(raw, i)) for i, votes in enumerate(rows)]
-        return shares
+        n = len(self.emotions)
+        return {
+            name: [
+                _shares(self._votes_of(row), n, _row(raw, i))
+                for i, row in enumerate(raw.rows.select_columns(self._vote_columns))
+            ]
+            for name, raw in self._tables.items()
+        }
+
+    @property
+    def _vote_columns(self) -> list[str]:
+        column = self._column["votes"]
+        return [column] if isinstance(column, str) else list(column)
+
+    def _votes_of(self, row: Mapping[str, Any]) -> Any:
+        """Return the votes in a row, in the order of the emotions' indices."""
+        if isinstance(column := self._column["votes"], str):
+            return row[column]
+        return [row[self._vote_column[name]] for name in self.emotions.names]
+
+    @cached_property
+    def _vote_column(self) -> dict[str, str]:
+        """The columns of votes by emotion."""
+        by_name = {plain(column): column for column in self._vote_columns}
+        if missing := [name for name in self.emotions.names if name not in by_name]:
+            raise UserError(f"{self.root} has no column of votes for {missing[0]!r}")
+        return by_name
 
     @cached_property
     def _rows(self) -> dict[str, tuple[str, np.ndarray | None]]:
@@ -171,12 +227,9 @@ class ColumnSource:
                 parts = stratified_split(np.array(self._index(ALL)), self._shares)
                 return {split: (ALL, rows) for split, rows in zip(SPLITS, parts, strict=True)
                         if len(rows)}  # fmt: skip
-            found = [split_name(str(value)) for value in raw.rows[str(self._column["split"])]]
-            if None in found:
-                place = _row(raw, found.index(None))
-                raise UserError(f"{place}: the split must be train, val or test; correct it")
-            kinds = np.array(found)
-            rows = {split: (ALL, np.flatnonzero(kinds == split)) for split in set(found) if split}
+            values = raw.rows[str(self._column["split"])]
+            kinds = np.array([_split(value, _row(raw, i)) for i, value in enumerate(values)])
+            rows = {split: (ALL, np.flatnonzero(kinds == split)) for split in set(kinds.tolist())}
         else:
             rows = {split: (split, None) for split in self._tables}
         if "val" not in rows and "train" in rows:
@@ -225,7 +278,7 @@ class ColumnSource:
     def _further_features(self) -> dict[str, Any]:
         """Return the columns of votes and of valence and arousal, where the data have them."""
         number = datasets.Value("float32")
-        kinds = {"votes": datasets.List(number), "valence": number, "arousal": number}
+        kinds = {"votes": datasets.List(number), **dict.fromkeys(NUMBERS, number)}
         return {key: kind for key, kind in kinds.items() if key in self._column}
 
     def _content(self, name: str, paths: Sequence[Path] | None) -> dict[str, list[Any]]:
@@ -249,24 +302,22 @@ class ColumnSource:
         }
         if "votes" in self._column:
             content["votes"] = self._votes[name]
-        for meaning in ("valence", "arousal"):
+        for meaning in NUMBERS:
             if (values := column(meaning)) is not None:
                 content[meaning] = [_number(v, meaning, _row(raw, i)) for i, v in enumerate(values)]
         return content
 
     def _paths(self, raw: Raw, values: Sequence[str]) -> list[Path]:
         """Return the files of a column of paths, or of names without suffix."""
-        paths = []
-        for i, value in enumerate(values):
-            path = self.root / str(value)
-            if not path.is_file():
-                path = self._by_name.get(str(value), path)
-            if not path.is_file():
-                raise UserError(
-                    f"{_row(raw, i)}: image {path} is missing; copy it there or remove the row"
-                )
-            paths.append(path.absolute())
-        return paths
+        return [self._path(str(value), _row(raw, i)) for i, value in enumerate(values)]
+
+    def _path(self, value: str, place: str) -> Path:
+        path = self.root / value
+        if not path.is_file():
+            path = self._by_name.get(value, path)
+        if not path.is_file():
+            raise UserError(f"{place}: image {path} is missing; copy it there or remove the row")
+        return path.absolute()
 
     @cached_property
     def _by_name(self) -> dict[str, Path]:
@@ -323,6 +374,13 @@ def _shares(votes: Any, n: int, place: str) -> list[float]:
             f"{place}: the votes are {numbers}; give {n} numbers, 0 or more, not all of them 0"
         )
     return [number / sum(numbers) for number in numbers]
+
+
+def _split(value: Any, place: str) -> str:
+    split = split_name(str(value))
+    if split is None:
+        raise UserError(f"{place}: the split must be train, val or test; correct it")
+    return split
 
 
 def _number(value: Any, what: str, place: str) -> float:

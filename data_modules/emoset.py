@@ -141,6 +141,11 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         return self._source.emotions
 
     @property
+    def licence(self) -> str | None:
+        """The terms of the data; None if they are not known."""
+        return self._source.licence
+
+    @property
     def scene_names(self) -> list[str]:
         """Scene names in index order; empty for a copy without attributes."""
         return self._source.scene_names

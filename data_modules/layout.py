@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 import datasets
 
 from data_modules.cached import cached_table, status_digest
+from data_modules.licence import layout_licence
 from uniemo.emotions import Emotions
 from uniemo.errors import UserError
 from uniemo.utils.emoset_files import SPLITS, SplitRow, read_annotation, read_info, read_split
@@ -57,7 +58,7 @@ class EmoSetLayout:
         if not root.is_dir():
             raise UserError(f"data folder {root} does not exist; give one in EmoSet's layout")
         self.root, self.emotions = root, emotions
-        self.licence: str | None = None
+        self._rows: dict[str, list[SplitRow]] | None = None  # of each split, once they are sound
         self._absolute_root = root.resolve()
         self.scene_names = list(scene_names)
         self.object_names = list(object_names)
@@ -76,7 +77,40 @@ class EmoSetLayout:
     @property
     def splits(self) -> list[str]:
         """The splits that exist."""
+        if self._rows is not None:
+            return list(self._rows)
         return [split for split in SPLITS if (self.root / f"{split}.json").is_file()]
+
+    @property
+    def licence(self) -> str | None:
+        """The terms of the data; None if they are not known."""
+        sizes = len(self.scene_names), len(self.object_names)
+        return layout_licence(self.root, self.emotions, *sizes)
+
+    def sound(self, problems: list[str]) -> Self:
+        """Return the data set without the rows that cannot be used; add what is wrong with them."""
+        other = type(self)(self.root, self.emotions, self.scene_names, self.object_names)
+        other._rows = {}
+        for split in self.splits:
+            try:
+                rows = read_split(self.root, split, self.emotions, problems)
+            except UserError as error:
+                problems.append(str(error))
+                continue
+            with ThreadPoolExecutor(_READERS) as readers:
+                found = list(readers.map(partial(self._problem, split), rows))
+            problems += filter(None, found)
+            sound = [row for row, wrong in zip(rows, found, strict=True) if not wrong]
+            if sound:
+                other._rows[split] = sound
+        return other
+
+    def _problem(self, split: str, row: SplitRow) -> str | None:
+        try:
+            self._example(split, row)
+        except UserError as error:
+            return str(error)
+        return None
 
     def table(self, split: str, cache_dir: Path) -> datasets.Dataset:
         """Return a split as a memory-mapped table with the columns :data:`FEATURES`.
@@ -92,7 +126,8 @@ class EmoSetLayout:
             UserError: If the split or an annotation is missing, malformed or names something that
                 ``info.json`` does not, if an image is missing, or if the split is empty.
         """
-        rows = read_split(self.root, split, self.emotions)
+        rows = None if self._rows is None else self._rows.get(split)
+        rows = rows or read_split(self.root, split, self.emotions)
         names = [self.scene_names, self.object_names]
         if self.emotions != Emotions():
             names.append(list(self.emotions.names))

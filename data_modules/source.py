@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, Self, cast
 
 import datasets
 
@@ -46,7 +46,10 @@ class Source(Protocol):
     """A data set on disk."""
 
     root: Path
-    licence: str | None
+
+    @property
+    def licence(self) -> str | None:
+        """The terms of the data; None if they are not known."""
 
     @property
     def emotions(self) -> Emotions:
@@ -63,6 +66,9 @@ class Source(Protocol):
     @property
     def splits(self) -> list[str]:
         """The splits that exist."""
+
+    def sound(self, problems: list[str]) -> Self:
+        """Return the data set without the rows that cannot be used; add what is wrong with them."""
 
     def table(self, split: str, cache_dir: Path) -> datasets.Dataset:
         """Return a split as a table with the columns ``data_modules.layout.FEATURES``."""

@@ -10,15 +10,17 @@ view is exactly the mirror image of the other one, and latents of the two can be
 
 import math
 from io import BytesIO
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from data_modules.pixels import middle, upright_rgb
 from uniemo.errors import UserError, first_line
 
 CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
@@ -104,7 +106,7 @@ class ViewTransform:
         if reduction >= 2 * _OVERSAMPLING and not self.squash:
             factor = reduction / _OVERSAMPLING
             image.draft(None, (int(image.width / factor), int(image.height / factor)))
-        upright = ImageOps.exif_transpose(image).convert("RGB")
+        upright = upright_rgb(image)
 
         # 3. Cut and resize.
         if box is None:
@@ -133,6 +135,16 @@ class ViewTransform:
             clip_view = clip_view.flip(-1)
             diffusion_view = None if diffusion_view is None else diffusion_view.flip(-1)
         return ViewPair(clip_view, diffusion_view, flipped)
+
+
+def encoded(source: dict[str, str | bytes | None]) -> bytes:
+    """Return an image's file, from what a table of HF ``datasets`` holds in its image column.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    content = source["bytes"]
+    return content if isinstance(content, bytes) else Path(str(source["path"])).read_bytes()
 
 
 def open_image(source: dict[str, str | bytes | None], name: str) -> Image.Image:
@@ -187,7 +199,9 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _centre_square(image: Image.Image, side: int) -> Image.Image:
-    resized = F.resize(image, [side], interpolation=InterpolationMode.BICUBIC, antialias=True)
+    resized = F.resize(
+        middle(image), [side], interpolation=InterpolationMode.BICUBIC, antialias=True
+    )
     return F.center_crop(resized, [side, side])
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from data_modules import check
 from data_modules.layout import EmoSetLayout
 from data_modules.source import open_source
 from uniemo.emotions import EMOTIONS
@@ -140,27 +139,6 @@ def test_errors_are_named_in_one_line(own_root, tmp_path, breakage, words):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(UserError, match="nowhere does not exist"):
         open_source(str(tmp_path / "nowhere"))
-
-
-def test_check_counts_images_and_annotations(emoset_root, arrow_cache):
-    lines = check(str(emoset_root), str(arrow_cache)).splitlines()
-    assert lines[0].endswith("3 scenes and 4 objects")
-    assert lines[1].split() == ["split", "images", *EMOTIONS, "scene", "object"]
-    assert lines[2].split() == ["train", "32", *["4"] * 8, "68.8%", "50.0%"]
-    assert [line.split()[0] for line in lines[3:]] == ["val", "test"]
-
-
-def test_check_finds_an_unreadable_image(own_root, tmp_path):
-    image = own_root / "image/fear/fear_val006.jpg"
-    image.write_bytes(image.read_bytes()[:200])
-    with pytest.raises(UserError, match=r"fear_val006\.jpg cannot be read"):
-        check(str(own_root), str(tmp_path / "arrow"))
-
-
-def test_check_finds_an_image_in_two_splits(own_root, tmp_path):
-    (own_root / "test.json").write_text((own_root / "val.json").read_text())
-    with pytest.raises(UserError, match="is in val and in test"):
-        check(str(own_root), str(tmp_path / "arrow"))
 
 
 def test_the_published_names_are_read():

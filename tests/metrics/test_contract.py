@@ -18,6 +18,7 @@ from uniemo.metrics import (
     EmotionAccuracy,
     FrechetDistance,
     KernelDistance,
+    LabelDistribution,
     PerceptualDiversity,
     PointingGame,
     PublishedSemanticDiversity,
@@ -49,6 +50,8 @@ def images() -> dict[str, Tensor]:
         "scene_probabilities": normal(4).softmax(1),
         "attention": normal(4, 5),
         "box": torch.cat([corner, corner + 0.4], dim=1),
+        "probabilities": normal(N_EMOTIONS).softmax(1),
+        "votes": normal(N_EMOTIONS).softmax(1),
     }
 
 
@@ -69,6 +72,7 @@ def takes_both(*names: str) -> Callable[[Rows], list[Call]]:
 
 
 CASES: dict[str, tuple[Callable[[], Metric], Callable[[Rows], list[Call]]]] = {
+    "votes": (LabelDistribution, takes("probabilities", "votes")),
     "emo_a": (EmotionAccuracy, takes("logits", "emotion")),
     "sem_c": (
         SemanticClarity,

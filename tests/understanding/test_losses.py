@@ -173,3 +173,10 @@ def test_two_processes_give_the_loss_and_gradients_of_one(tmp_path):
         torch.testing.assert_close(part["loss"], loss.detach())
         torch.testing.assert_close(part["scale"], scale.grad)  # DDP's mean leaves it as it is
     torch.testing.assert_close(torch.cat([part["local"] for part in parts]), whole.grad)
+
+
+def test_votes_are_soft_labels() -> None:
+    logits, votes = torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([[0.5, 0.25, 0.25]])
+    total = math.log(math.exp(2) + 1 + math.exp(-1))
+    by_hand = 0.5 * (total - 2) + 0.25 * (total - 0) + 0.25 * (total + 1)
+    assert emotion_classification_loss(logits, votes).item() == pytest.approx(by_hand)

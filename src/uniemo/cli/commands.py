@@ -76,27 +76,6 @@ def configs(arguments: list[str]) -> None:
     print(f"Wrote {target}")
 
 
-def data(arguments: list[str]) -> None:
-    """Check a data set: ``uniemo data check ROOT``; write EmoScenes: ``uniemo data emoscenes``.
-
-    Raises:
-        UserError: If the arguments are others, or the data set is broken.
-    """
-    usage = "usage: uniemo data check ROOT, or uniemo data emoscenes [--root ROOT]"
-    from data_modules import check
-    from data_modules.emoscenes.__main__ import main as write
-
-    match arguments:
-        case ["-h" | "--help"] | ["check", "-h" | "--help"]:
-            print(usage)
-        case ["check", root]:
-            print(check(root))
-        case ["emoscenes", *rest]:
-            sys.exit(write(rest))
-        case _:
-            raise UserError(usage)
-
-
 def run_module(name: str, arguments: list[str], function: str = "main") -> None:
     """Run a command with a module of its own, imported here: its packages may be missing."""
     getattr(import_module(f"uniemo.cli.{name}"), function)(arguments)
@@ -109,7 +88,7 @@ PICTURES = ("read", "paint", "blend", "edit")
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": train,
     **{name: partial(run_module, name) for name in EXTRAS},
-    "data": data,
+    "data": partial(run_module, "data"),
     "configs": configs,
     **{name: partial(run_module, "pictures", function=name) for name in PICTURES},
     "export": partial(run_module, "exports"),

@@ -6,10 +6,11 @@ are stable; what could not be measured is null or absent, shares lie in [0, 1]:
 - ``experiment``, ``checkpoint`` (or the folder of images), ``seed``, ``protocol``, and
   ``emotions``, the names in index order.
 - ``understanding``, of the test split: ``accuracy``, ``accuracy_polarity``, ``f1_macro``, ``ece``,
-  ``confusion`` (counts, rows are the true emotions), ``ceiling`` and ``bayes_rule`` (where the
-  data have it: the best accuracy possible, expected and on these very images), ``linear_probe``
-  (accuracy on frozen CLIP features), ``names_baseline`` (of frozen CLIP's names and count tables,
-  where there are names).
+  ``votes_kl``, ``votes_chebyshev`` and ``votes_cosine`` (of predicted to voted distributions, where
+  people voted), ``confusion`` (counts, rows are the true emotions), ``ceiling`` and ``bayes_rule``
+  (where the data have it: the best accuracy possible, expected and on these very images),
+  ``linear_probe`` (accuracy on frozen CLIP features), ``names_baseline`` (of frozen CLIP's names
+  and count tables, where there are names).
 - ``generation``: ``checkpoint`` (of the joint phase where the evaluated one has no diffusion head),
   ``n_images``, ``fid``, ``fid_features``, ``fid_reference``, ``fid_reconstructed`` (of as many
   reconstructed test images, to the other ones), ``kid``,

@@ -30,6 +30,9 @@ GROUPS: dict[str, tuple[Row, ...]] = {
         Row("accuracy_polarity", "Accuracy, polarity", True),
         Row("f1_macro", "F1, macro", True),
         Row("ece", "Calibration error (ECE)", True),
+        Row("votes_kl", "Votes, KL divergence"),
+        Row("votes_chebyshev", "Votes, Chebyshev distance"),
+        Row("votes_cosine", "Votes, cosine similarity"),
     ),
     "Generation": (
         Row("fid", "Frechet distance", published="default"),

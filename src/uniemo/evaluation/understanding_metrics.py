@@ -20,7 +20,7 @@ from torchmetrics.classification import (
 
 from uniemo.batch import Batch
 from uniemo.fusion import AttributeBase
-from uniemo.metrics import PointingGame, bootstrap_interval
+from uniemo.metrics import LabelDistribution, PointingGame, bootstrap_interval
 from uniemo.model.uniemo import UniEmo
 from uniemo.understanding import name_positives
 from uniemo.utils.progress import track
@@ -96,6 +96,7 @@ def evaluate_understanding(
     ).to(device)
     pointing = {"scene": PointingGame().to(device), "object": PointingGame().to(device)}
     composed = read_composed_annotations(data, "test")
+    voted = LabelDistribution().to(device)
     targets, predictions = [], []
     retrieved: dict[str, list[Tensor]] = {"scene": [], "object": []}
     examples: list[AttentionExample] = []
@@ -111,6 +112,8 @@ def evaluate_understanding(
         probability = output.logits.float().softmax(dim=1)  # [B, C]
         predicted = probability.argmax(dim=1)  # [B]
         metrics.update(probability, emotion)
+        if "votes" in batch:
+            voted.update(probability, batch["votes"].to(device))
         targets.append(emotion.cpu())
         predictions.append(predicted.cpu())
         scene = module.fusion.scene_base.retrieve(output.scene).cpu()  # [B]
@@ -137,6 +140,9 @@ def evaluate_understanding(
     understanding: dict[str, Any] = {
         name: values[name].item() for name in ("accuracy", "f1_macro", "ece")
     }
+    if voted.update_called:
+        distances = voted.compute()
+        understanding |= {f"votes_{name}": value.item() for name, value in distances.items()}
     understanding["confusion"] = values["confusion"].tolist()
     if composed is not None:
         understanding["ceiling"] = composed.posterior.amax(dim=1).double().mean().item()

@@ -8,6 +8,7 @@ from uniemo.metrics.density_coverage import DensityCoverage, neighbour_scores
 from uniemo.metrics.emotion_accuracy import EmotionAccuracy
 from uniemo.metrics.frechet_distance import FrechetDistance
 from uniemo.metrics.kernel_distance import KernelDistance
+from uniemo.metrics.label_distribution import LabelDistribution
 from uniemo.metrics.perceptual_diversity import (
     LPIPSEmbedding,
     PerceptualDiversity,
@@ -24,6 +25,7 @@ __all__ = [
     "FrechetDistance",
     "KernelDistance",
     "LPIPSEmbedding",
+    "LabelDistribution",
     "PerceptualDiversity",
     "PointingGame",
     "PublishedSemanticDiversity",

@@ -151,7 +151,9 @@ class UniEmo(lightning.LightningModule):
                 understanding.object_scale(),
                 all_weights,
             ),
-            "emotion": emotion_classification_loss(output.logits, batch["emotion"], weight),
+            "emotion": emotion_classification_loss(
+                output.logits, batch.get("votes", batch["emotion"]), weight
+            ),
         }
 
     def understanding_loss(self, losses: dict[str, Tensor]) -> Tensor:

@@ -83,7 +83,7 @@ def emotion_classification_loss(
 
     Args:
         logits: [B, C] of the emotion head.
-        emotion: [B] long, the true label.
+        emotion: [B] long, the true label; or [B, C] float, the share of each emotion in the votes.
         weight: [B] weight of each image (extension: generated images may count less). The sum is
             divided by B, not by the sum of weights, so that a batch is the mean of its images.
     """

@@ -128,11 +128,19 @@ def read_info(root: Path) -> Info:
         raise UserError(f"{path}: {error}") from None
 
 
-def read_split(root: Path, split: str, emotions: Emotions) -> list[SplitRow]:
+def read_split(
+    root: Path, split: str, emotions: Emotions, problems: list[str] | None = None
+) -> list[SplitRow]:
     """Read the rows of a split; where the id is left out, it is the image's file name.
 
+    Args:
+        root: The folder.
+        split: The split.
+        emotions: Those that it may list.
+        problems: Takes what is wrong with rows, which are left out; None to raise it.
+
     Raises:
-        UserError: If the file is missing, empty or malformed, or an emotion is unknown.
+        UserError: If the file is missing, empty or malformed, or a row is and problems is None.
     """
     path = root / f"{split}.json"
     content = _read_json(path)
@@ -140,19 +148,26 @@ def read_split(root: Path, split: str, emotions: Emotions) -> list[SplitRow]:
         raise UserError(f"{path} lists no images; it must be a list of rows like {_ROW}")
     rows = []
     for number, row in enumerate(content):
-        match row:
-            case [str(emotion), str(name), str(image), str(annotation)]:
-                pass
-            case [str(emotion), str(image), str(annotation)]:
-                name = Path(image).stem
-            case _:
-                raise UserError(f"{path}, row {number}, is {row!r}; write it as {_ROW}")
-        if emotion not in emotions.names:
-            raise UserError(
-                f"{path}, row {number}: emotion {emotion!r} is unknown; use one of {emotions}"
-            )
-        rows.append(SplitRow(emotion, name, image, annotation))
+        try:
+            rows.append(_split_row(row, f"{path}, row {number}", emotions))
+        except UserError as error:
+            if problems is None:
+                raise
+            problems.append(str(error))
     return rows
+
+
+def _split_row(row: Any, place: str, emotions: Emotions) -> SplitRow:
+    match row:
+        case [str(emotion), str(name), str(image), str(annotation)]:
+            pass
+        case [str(emotion), str(image), str(annotation)]:
+            name = Path(image).stem
+        case _:
+            raise UserError(f"{place}, is {row!r}; write it as {_ROW}")
+    if emotion not in emotions.names:
+        raise UserError(f"{place}: emotion {emotion!r} is unknown; use one of {emotions}")
+    return SplitRow(emotion, name, image, annotation)
 
 
 def read_annotation(root: Path, split: str, row: SplitRow) -> Annotation:
