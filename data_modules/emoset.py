@@ -111,6 +111,8 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         ]:  # fmt: skip
             if number is not None and number < 1:
                 raise UserError(f"{key} is {number}; give 1 or more")
+        if num_workers < 0:
+            raise UserError(f"num_workers is {num_workers}; give 0 or more")
         self.root = root
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size

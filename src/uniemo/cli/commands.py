@@ -10,20 +10,20 @@ import logging
 import os
 import shutil
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
 
 import transformers
-from jsonargparse import ArgumentError
 
 from uniemo.cli import lightning
+from uniemo.cli.failures import explain_failure
 from uniemo.cli.lightning import LIGHTNING
 from uniemo.config.experiment import Experiment
-from uniemo.config.parser import find_config, shipped_configs
+from uniemo.config.parser import Parser, find_config, shipped_configs
 from uniemo.curriculum.phases import PHASES, run_all, run_phase
 from uniemo.errors import UserError
 
@@ -94,6 +94,9 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "export": partial(run_module, "exports"),
 }
 
+DEBUG, TRUST = "--debug", "--trust-config"
+"""Flags of every command."""
+
 HELP = """usage: uniemo COMMAND [arguments]
 
   fit, validate, test, predict   Lightning's own: -c FILE, every key as a flag, --print_config
@@ -111,6 +114,9 @@ HELP = """usage: uniemo COMMAND [arguments]
   export                         a word or the model, for other tools
 
 Commands explain themselves: uniemo COMMAND --help
+
+  --debug                        show the traceback of an error
+  --trust-config                 let a configuration import classes of any module
 """
 
 
@@ -123,10 +129,12 @@ def quiet() -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
-def run() -> None:
-    """Run the program; bad input is one line and exit code 2."""
-    quiet()
-    command, *arguments = sys.argv[1:] or ["--help"]
+def dispatch(command: str, arguments: list[str]) -> None:
+    """Run one command.
+
+    Raises:
+        UserError: If there is no such command, or an extra of the package is missing.
+    """
     try:
         if command in ("-h", "--help"):
             print(HELP)
@@ -141,12 +149,24 @@ def run() -> None:
         extra = EXTRAS.get(command)
         if extra is None or (error.name or "").startswith(("uniemo", "data_modules")):
             raise
-        fail(f"package {error.name} is missing; run: pip install 'uniemo[{extra}]'")
-    except (UserError, ArgumentError) as error:
-        fail(str(error))
+        raise UserError(
+            f"package {error.name} is missing; run: pip install 'uniemo[{extra}]'"
+        ) from error
 
 
-def fail(message: str) -> NoReturn:
-    """Print an error's line and exit."""
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
+def run() -> None:
+    """Run the program; what goes wrong is one line and an exit code, with its traceback on demand.
+
+    Exit codes are 2 for what the user can correct and 1 for a bug of this package.
+    """
+    quiet()
+    command, *arguments = sys.argv[1:] or ["--help"]
+    Parser.trusted = TRUST in arguments
+    try:
+        dispatch(command, [each for each in arguments if each not in (DEBUG, TRUST)])
+    except Exception as error:
+        if DEBUG in arguments:
+            traceback.print_exc()
+        line, code = explain_failure(error)
+        print(f"error: {line}", file=sys.stderr)
+        sys.exit(code)

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 from uniemo.config.experiment import Experiment, experiment_parser
-from uniemo.config.parser import find_config
 from uniemo.curriculum import generate
 from uniemo.curriculum.fitting import build_run, fit
 from uniemo.curriculum.ownership import owned
@@ -39,13 +38,9 @@ def main(subcommand: str, arguments: list[str]) -> None:
         type=str | None,
         help=f"checkpoint file, or 'best' or 'last' of the {phase}; null for {without}",
     )
-    resolved = list(arguments)
-    for i, argument in enumerate(resolved):
-        if argument in ("-c", "--config") and i + 1 < len(resolved):
-            resolved[i + 1] = str(find_config(resolved[i + 1]))
-        if argument == "--print_config":
-            resolved[i] = "--print_config=comments"  # every key with its help
-    experiment = Experiment(parser.parse_args(resolved), parser)
+    with_help = {"--print_config": "--print_config=comments"}  # every key with its help
+    given_arguments = [with_help.get(argument, argument) for argument in arguments]
+    experiment = Experiment(parser.parse_args(given_arguments), parser)
     given = experiment.config.pop("ckpt_path")
     if given in ("best", "last") or (given is None and subcommand != "fit"):
         phase = "joint" if subcommand == "predict" else experiment.phase

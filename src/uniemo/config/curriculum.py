@@ -28,8 +28,8 @@ class PoolConfig:
 
     def __post_init__(self) -> None:
         """Raise a UserError if a number is out of range."""
-        check_least(self, "generate.pools", num_inference_steps=1)
-        if self.share <= 0:
+        check_least(self, "generate.pools", num_inference_steps=1, guidance_scale=0)
+        if not self.share > 0:
             raise UserError(f"generate.pools.share is {self.share}; give a share above 0")
 
 
@@ -103,4 +103,4 @@ class FinetuneConfig:
 
     def __post_init__(self) -> None:
         """Raise a UserError if there would be no epoch."""
-        check_least(self, "finetune", epochs=1, refresh_epochs=0)
+        check_least(self, "finetune", epochs=1, refresh_epochs=0, ratio=0, weight=0)

@@ -11,16 +11,24 @@ import yaml
 from jsonargparse import Namespace
 from lightning import Fabric, LightningDataModule, Trainer
 
+from uniemo.config.checks import check_filled, check_finite, check_trainer
 from uniemo.config.curriculum import CheckpointConfig, FinetuneConfig, GenerateConfig
 from uniemo.config.evaluation import EvaluationConfig
 from uniemo.config.model import ModelSettings
-from uniemo.config.parser import Parser, find_config
+from uniemo.config.parser import Parser
 from uniemo.diffusion import SamplingConfig, StableDiffusion
 from uniemo.emotions import Emotions
-from uniemo.errors import UserError
+from uniemo.errors import UserError, check_least, known_step
 from uniemo.utils.files import write_bytes
 from uniemo.utils.precision import native_precision
 
+GROUPS: dict[str, type] = {
+    "model": ModelSettings,
+    "generate": GenerateConfig,
+    "finetune": FinetuneConfig,
+    "eval": EvaluationConfig,
+}
+"""Groups of keys that are this package's own."""
 CONFIG = "config.yaml"  # of a run, in its folder
 IRRELEVANT = {
     # Where work is done and kept, not what it is.
@@ -47,9 +55,11 @@ def experiment_parser(prog: str, description: str = "") -> Parser:
     parser.add_argument(
         "--seed_everything", type=int, default=0, help="seed that all randomness flows from"
     )
-    parser.add_argument("--experiment", default="experiment", help="name of the experiment")
-    parser.add_argument("--phase", default="joint", help="name of the phase")
-    parser.add_argument("--runs", default="runs", help="folder of all runs")
+    parser.add_argument(
+        "--experiment", type=str, default="experiment", help="name of the experiment"
+    )
+    parser.add_argument("--phase", type=str, default="joint", help="name of the phase")
+    parser.add_argument("--runs", type=str, default="runs", help="folder of all runs")
     parser.add_class_arguments(ModelSettings, "model", skip={"emotions"})  # the data's
     parser.add_subclass_arguments(LightningDataModule, "data", required=True, fail_untyped=False)
     parser.add_argument("--checkpoints", type=CheckpointConfig, default=CheckpointConfig())
@@ -79,7 +89,13 @@ class Experiment:
         self.config, self.parser = config, parser
         given = config.clone()
         del given["data"]  # the data module needs to know the model
-        groups = parser.instantiate_classes(given)
+        for name, kind in GROUPS.items():
+            check_filled(given[name], kind, name)
+        check_finite(given)
+        check_trainer(given.trainer)
+        with known_step("the settings cannot be used", "correct them"):
+            groups = parser.instantiate_classes(given)
+        check_least(groups, "experiment", seed_everything=0)
         self.name: str = groups.experiment
         self.phase: str = groups.phase
         self.seed: int = groups.seed_everything
@@ -108,7 +124,7 @@ class Experiment:
             UserError: If the file or a key is wrong.
         """
         parser = experiment_parser(prog)
-        return cls(parser.parse_args(["--config", str(find_config(file)), *overrides]), parser)
+        return cls(parser.parse_args(["--config", file, *overrides]), parser)
 
     def changed(self, changes: Mapping[str, Any]) -> "Experiment":
         """Return the experiment with other values of some keys.
@@ -158,14 +174,14 @@ class Experiment:
     @property
     def device(self) -> torch.device:
         """Where work outside a trainer is done."""
-        return Fabric(accelerator=self.config.trainer.accelerator, devices=1).device
+        accelerator = self.config.trainer.accelerator
+        with known_step(f"trainer.accelerator {accelerator} cannot be used", "give auto or cpu"):
+            return Fabric(accelerator=accelerator, devices=1).device
 
     @cached_property
     def emotions(self) -> Emotions:
         """What the data set labels."""
-        return self.parser.instantiate_classes(
-            Namespace(data=self.config.data.clone())
-        ).data.emotions
+        return self._build_data(self.config.data.clone()).emotions
 
     # --- What is built from them -----------------------------------------------------------------
 
@@ -183,7 +199,11 @@ class Experiment:
         arguments = config.data.init_args
         arguments.clip_size, arguments.clip_mean, arguments.clip_std = view
         arguments.diffusion_size, arguments.squash = image_size, squash
-        return self.parser.instantiate_classes(Namespace(data=config.data)).data
+        return self._build_data(config.data)
+
+    def _build_data(self, config: Namespace) -> Any:
+        with known_step("the data module cannot be built", "correct data.init_args"):
+            return self.parser.instantiate_classes(Namespace(data=config)).data
 
     def data(self, view: tuple[int, Any, Any], image_size: int | None, squash: bool = False) -> Any:
         """Build the data module and open all of its splits, for work outside a trainer."""

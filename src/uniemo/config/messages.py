@@ -8,6 +8,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Iterator
+from textwrap import shorten
 from typing import Any
 
 from jsonargparse import ArgumentParser
@@ -21,6 +22,15 @@ _UNKNOWN = (
     re.compile(r"NestedArg\(key='(?P<option>[\w.]+)', val=(?P<value>.*)\)"),
     re.compile(r"No action for (?:destination )?key ['\"](?P<key>[\w.]+)['\"]"),
 )
+_DENIED = re.compile(r"Importing '(?P<path>[\w.]+)' is not allowed")
+_CLASS = re.compile(
+    r"Problem with given class_path '(?P<path>[^']*)':\s+"
+    r"(?P<why>(?:module|No module|type|cannot import|Import path)[^\n]*)"
+)
+_NOT_SUBCLASS = re.compile(r"(?:a subclass|Not a valid subclass) of (?P<base>\w+)")
+_NO_GROUP = re.compile(r"Unable to load config ['\"](?P<got>.*?)['\"]")
+_INNER = re.compile(r"- key '(?P<key>[\w.]+)' (?P<problem>is (?!unknown)[^\n]+)")
+"""What this module has said of a key of an optional group, for which it has a parser of its own."""
 _KEY = re.compile(r"Parser key ['\"](?P<key>[\w.]+)['\"]")
 _EXPECTED = re.compile(r"Expected an? (?P<kind>[^\n]+?)(?:\. Got value: (?P<got>[^\n]*))?(?:\n|$)")
 _GIVEN = re.compile(r"Given value: (?P<got>[^\n]*)")
@@ -35,6 +45,19 @@ def explain(message: str, parser: ArgumentParser) -> str:
     """
     where = _KEY.search(message)
     prefix = where["key"] if where else ""
+    if denied := _DENIED.search(message):
+        return (
+            f"key {prefix!r} names {denied['path']}, which is not of uniemo, data_modules, "
+            "lightning or torch; its module would be run: if you trust it, add --trust-config"
+        )
+    if inner := _INNER.search(message):
+        return f"key '{prefix}.{inner['key']}' {inner['problem']}"
+    if named := _CLASS.search(message):
+        return f"key '{prefix}.class_path' is {named['path']} ({named['why']}); give a class"
+    if base := _NOT_SUBCLASS.search(message):
+        return f"key '{prefix}.class_path' names no {base['base']}; give one"
+    if group := _NO_GROUP.search(message):
+        return f"key {prefix!r} is {group['got']:.60}, but should be a group of keys"
     for pattern in _UNKNOWN:
         if found := pattern.search(message):
             parts = found.groupdict()
@@ -47,8 +70,8 @@ def explain(message: str, parser: ArgumentParser) -> str:
     expected = _EXPECTED.search(message)
     if where and expected:
         got = expected["got"] or (given["got"] if (given := _GIVEN.search(message)) else "?")
-        return f"key {prefix!r} is {got}, but should be {_readable(expected['kind'])}"
-    return " ".join(message.split())
+        return f"key {prefix!r} is {got:.60}, but should be {_readable(expected['kind'])}"
+    return shorten(message, 300)
 
 
 def _full(prefix: str, option: str, known: list[str]) -> str:

@@ -16,7 +16,7 @@ from uniemo.diffusion.random_weights import (
     random_stable_diffusion,
 )
 from uniemo.emotions import Emotions
-from uniemo.errors import UserError, check_least
+from uniemo.errors import UserError, check_least, check_not_negative
 from uniemo.fusion import (
     Coefficients,
     DiagonalGaussian,
@@ -48,11 +48,12 @@ class ClipConfig:
     """Sentence in which CLIP's text tower reads an object's name."""
 
     def __post_init__(self) -> None:
-        """Raise a UserError if a sentence has no place for the name."""
+        """Raise a UserError if a sentence has not one place for the name."""
         for key in ("scene_template", "object_template"):
-            if "{}" not in getattr(self, key):
+            template = getattr(self, key)
+            if template.count("{}") != 1 or set("{}") & set(template.replace("{}", "")):
                 raise UserError(
-                    f"model.clip.{key} is {getattr(self, key)!r}; write {{}} where the name goes"
+                    f"model.clip.{key} is {template!r}; write {{}} once, where the name goes"
                 )
 
 
@@ -200,6 +201,10 @@ class LossWeights:
     generated: float = 1.0
     """Weight of a generated image in L_U, a real one having 1 (third phase; extension)."""
 
+    def __post_init__(self) -> None:
+        """Raise a UserError if a weight is negative."""
+        check_not_negative(self, "model.loss")
+
 
 @dataclass
 class StageRates:
@@ -216,6 +221,10 @@ class StageRates:
 
     mappers: float = 0.0
     """The three mappers."""
+
+    def __post_init__(self) -> None:
+        """Raise a UserError if a rate is negative."""
+        check_not_negative(self, "learning rate")
 
 
 @dataclass
@@ -244,6 +253,12 @@ class OptimizerConfig:
     gradient_checkpointing: bool = False
     """Whether CLIP and the U-Net compute their activations again in the backward pass instead of
     keeping them: a third more work, a fraction of the memory."""
+
+    def __post_init__(self) -> None:
+        """Raise a UserError if a number is out of range."""
+        check_least(self, "model.optimizer", weight_decay=0, weight_decay_visual=0)
+        if not 0 <= self.warmup <= 1:
+            raise UserError(f"model.optimizer.warmup is {self.warmup}; give a share from 0 to 1")
 
 
 @dataclass
@@ -282,7 +297,8 @@ class ModelSettings:
     """What the model distinguishes; an experiment takes those of its data set."""
 
     def __post_init__(self) -> None:
-        """Check the diffusion head; within an optional group the parser would bury the error."""
+        """Raise a UserError if a number is out of range."""
+        check_least(self, "model", understanding_epochs=0)
         if self.diffusion is not None:
             check_least(self.diffusion, "model.diffusion", images_at_once=1)
 

@@ -22,7 +22,7 @@ from uniemo.curriculum.reporting import (
     save_sample_grid,
 )
 from uniemo.curriculum.resources import check_sampling, check_training
-from uniemo.errors import UserError
+from uniemo.errors import UserError, known_step
 from uniemo.model import UniEmo, build_model
 from uniemo.model.saving import BEST, AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
 from uniemo.utils.stopping import stop_signals
@@ -69,7 +69,8 @@ def build_run(experiment: Experiment, **trainer: Any) -> Run:
     }
     callbacks = (arguments["callbacks"] or [], trainer.pop("callbacks", []), own.pop("callbacks"))
     arguments |= own | trainer | {"callbacks": [each for some in callbacks for each in some]}
-    built = Trainer(**arguments)
+    with known_step("the trainer cannot be built", "correct its settings (trainer.*)"):
+        built = Trainer(**arguments)
     _listen(built)
     return Run(built, model, data)
 
