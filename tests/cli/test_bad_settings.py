@@ -165,4 +165,4 @@ def test_a_trusted_configuration_names_any_class(capsys, monkeypatch):
     monkeypatch.setitem(parsing_settings, "import_path_verdicts", {})  # as in a new process
     monkeypatch.setattr(Parser, "trusted", False)
     arguments = ["fit", "-c", MINI, "--data.class_path", "tests.evil.Data", "--print_config"]
-    assert "No module named 'tests.evil'" in fail(capsys, *arguments, "--trust-config")
+    assert "no attribute 'evil'" in fail(capsys, *arguments, "--trust-config")

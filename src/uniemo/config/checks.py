@@ -52,7 +52,7 @@ def check_filled(config: Any, kind: type, group: str) -> None:
         value, kinds = config.get(name), (hint, *get_args(hint))
         if name not in config or (value is None and NoneType in kinds):
             continue
-        groups = [each for each in kinds if is_dataclass(each)]
+        groups = [each for each in kinds if isinstance(each, type) and is_dataclass(each)]
         if groups and get_origin(hint) is not list:
             check_filled(value, groups[0], f"{group}.{name}")
         elif value is None:
@@ -76,8 +76,8 @@ def check_trainer(trainer: Any) -> None:
             0 < value <= 1 if isinstance(value, float) else value >= 1
         ):
             raise UserError(
-                f"trainer.{key} is {value}; give a number of batches from 1, or a share above 0 and "
-                "up to 1.0"
+                f"trainer.{key} is {value}; give a number of batches from 1, or a share above 0 "
+                "and up to 1.0"
             )
     if trainer.get("devices") in (0, "0"):
         raise UserError("trainer.devices is 0; give at least 1, or auto")

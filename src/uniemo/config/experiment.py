@@ -91,6 +91,9 @@ class Experiment:
         del given["data"]  # the data module needs to know the model
         for name, kind in GROUPS.items():
             check_filled(given[name], kind, name)
+        for name in ("experiment", "phase", "runs"):
+            if given[name] is None:
+                raise UserError(f"key {name!r} is null; give a name")
         check_finite(given)
         check_trainer(given.trainer)
         with known_step("the settings cannot be used", "correct them"):
