@@ -24,6 +24,7 @@ from uniemo.utils.precision import native_precision
 
 GROUPS: dict[str, type] = {
     "model": ModelSettings,
+    "checkpoints": CheckpointConfig,
     "generate": GenerateConfig,
     "finetune": FinetuneConfig,
     "eval": EvaluationConfig,

@@ -15,7 +15,7 @@ from uniemo.errors import UserError, known_step, user_error
 # The help of a settings class's field is the string below it.
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
-GROUPS = ("model", "data", "generate", "finetune", "eval", "trainer")
+GROUPS = ("model", "data", "checkpoints", "generate", "finetune", "eval", "trainer")
 """Keys of an experiment that hold further keys."""
 LARGEST = 1_000_000
 """Bytes of the largest configuration that is read."""
