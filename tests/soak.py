@@ -193,9 +193,7 @@ class Soak:
             flags = settings(self.files, **{**SETTINGS, **values, **changes})
             experiment = Experiment.read(EXPERIMENT, flags).changed({"phase": phase})
             experiment.trainer["callbacks"] = [Memory(seen)]
-            from uniemo.curriculum import generate, joint
-
-            {"joint": joint, "generate": generate}[phase].run(experiment)
+            PHASES[phase](experiment)
             early, late = seen[len(seen) // 4], seen[-1]
             grown.append(f"{phase} {early / 1e6:.0f} to {late / 1e6:.0f} MB")
             assert late < 1.05 * early, seen
@@ -231,12 +229,16 @@ def main() -> None:
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as folder:
-        soak = Soak(Path(folder), given.seed)
+        soak, failed = Soak(Path(folder), given.seed), list[str]()
 
         def part(name: str, work: Callable[[], str | None]) -> None:
             started = time.monotonic()
-            said = work()
-            print(f"{name}: {said or 'done'} ({time.monotonic() - started:.0f} s)", flush=True)
+            try:
+                said = work() or "done"
+            except AssertionError as error:
+                said = f"FAILED: {error}"
+                failed.append(name)
+            print(f"{name}: {said} ({time.monotonic() - started:.0f} s)", flush=True)
 
         part("undisturbed", soak.undisturbed)
         for phase in ORDER:
@@ -246,6 +248,7 @@ def main() -> None:
             part(f"{phase}, full disk", lambda phase=phase: soak.full_disk(phase))
         part("two at once", soak.two_at_once)
         part("memory", lambda: soak.memory(given.epochs, given.images))
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":
