@@ -26,6 +26,7 @@ from tests.conftest import settings
 from tests.tiny import write_clip, write_emoset, write_stable_diffusion
 from uniemo.config.experiment import Experiment
 from uniemo.curriculum.curves import read_curves
+from uniemo.curriculum.phases import PHASES
 from uniemo.curriculum.resuming import ORDER
 
 EXPERIMENT = "experiments/emoset.yaml"
