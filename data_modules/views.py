@@ -108,24 +108,21 @@ class ViewTransform:
             image.draft(None, (int(image.width / factor), int(image.height / factor)))
         upright = upright_rgb(image)
 
-        # 3. Cut and resize.
+        # 3. Cut and resize: torch's kernel for bytes gives Pillow's result several times faster.
         if box is None:
             clip = _centre_square(upright, self.clip_size)
         else:
             scale = upright.width / width
-            clip = F.resized_crop(
-                upright,
-                *(round(side * scale) for side in box),
-                size=[self.clip_size, self.clip_size],
-                interpolation=InterpolationMode.BICUBIC,
-                antialias=True,
-            )
+            top, left, rows, columns = (round(side * scale) for side in box)
+            part = upright.crop((left, top, left + columns, top + rows))
+            side = self.clip_size
+            clip = F.resize(F.pil_to_tensor(part), [side, side], InterpolationMode.BICUBIC)
         clip_view = F.normalize(_unit_tensor(clip), self.clip_mean, self.clip_std)  # [3, h, h]
         diffusion_view = None
         if self.diffusion_size is not None:
             side = self.diffusion_size
             if self.squash:
-                square = F.resize(upright, [side, side], InterpolationMode.BILINEAR)
+                square = F.pil_to_tensor(upright.resize((side, side), Image.Resampling.BILINEAR))
             else:
                 square = _centre_square(upright, side)
             diffusion_view = _unit_tensor(square) * 2 - 1  # [3, H, H]
@@ -198,13 +195,13 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     return (image.height, image.width) if turned else (image.width, image.height)
 
 
-def _centre_square(image: Image.Image, side: int) -> Image.Image:
-    resized = F.resize(
-        middle(image), [side], interpolation=InterpolationMode.BICUBIC, antialias=True
-    )
+def _centre_square(image: Image.Image, side: int) -> Tensor:
+    """Return the middle of an image, resized, as bytes [3, side, side]."""
+    pixels = F.pil_to_tensor(middle(image))
+    resized = F.resize(pixels, [side], InterpolationMode.BICUBIC)
     return F.center_crop(resized, [side, side])
 
 
-def _unit_tensor(image: Image.Image) -> Tensor:
-    """Return an image as [3, side, side] in [0, 1]."""
-    return F.to_dtype(F.pil_to_tensor(image), torch.float32, scale=True)
+def _unit_tensor(pixels: Tensor) -> Tensor:
+    """Return bytes [3, side, side] in [0, 1]."""
+    return F.to_dtype(pixels.contiguous(), torch.float32, scale=True)

@@ -40,14 +40,21 @@ def reference(image: Image.Image, side: int, mean: tuple, std: tuple) -> torch.T
     )(image.convert("RGB"))
 
 
+def assert_same_levels(view: torch.Tensor, expected: torch.Tensor, std: tuple) -> None:
+    """Compare normalised images: Pillow rounds a few values to the next of 256 levels."""
+    levels = (view - expected).abs() * torch.tensor(std)[:, None, None] * 255
+    assert levels.max() < 1.01
+    assert (levels > 0.5).float().mean() < 0.02
+
+
 @pytest.mark.parametrize("size", [(50, 37), (37, 50), (20, 20), (90, 70)])
 def test_both_views_equal_the_reference_resize(size):
     content = jpeg(*size)
     clip, diffusion, flipped = ViewTransform(24, 32)(opened(content), None)
     half = (0.5, 0.5, 0.5)
-    torch.testing.assert_close(clip, reference(opened(content), 24, CLIP_MEAN, CLIP_STD))
-    torch.testing.assert_close(diffusion, reference(opened(content), 32, half, half))
     assert diffusion is not None
+    for view, side, mean, std in ((clip, 24, CLIP_MEAN, CLIP_STD), (diffusion, 32, half, half)):
+        assert_same_levels(view, reference(opened(content), side, mean, std), std)
     assert diffusion.abs().max() <= 1
     assert not flipped
 
@@ -103,7 +110,7 @@ def test_a_random_crop_is_the_drawn_box():
     clip = ViewTransform(16, None, crop_scale=(0.2, 0.5))(
         opened(content), np.random.default_rng(3)
     ).clip
-    torch.testing.assert_close(clip, expected.flip(-1) if flipped else expected)
+    assert_same_levels(clip, expected.flip(-1) if flipped else expected, CLIP_STD)
 
 
 @settings(deadline=None, max_examples=50)

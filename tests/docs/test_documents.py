@@ -145,7 +145,8 @@ def own_flags() -> set[str]:
             leave(command, "--help")
         for command in ("word", "model", "published", "judge"):
             leave("export", command, "--help")
-        leave("data", "emoscenes", "--help")
+        for command in ("emoscenes", "resize"):
+            leave("data", command, "--help")
     return {*re.findall(r"--[\w-]+", printed.getvalue()), "--config", "--print_config"}
 
 

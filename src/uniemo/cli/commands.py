@@ -103,7 +103,7 @@ HELP = """usage: uniemo COMMAND [arguments]
   train                          run the phases of an experiment (make train)
   eval                           every number of the paper (make eval)
   ablate                         does each part help? (make ablate)
-  data                           check a data set, or write the embedded one
+  data                           check, resize or write a data set
   configs                        list or copy the configurations that come along
 
   read                           what photos make people feel

@@ -1,4 +1,4 @@
-"""``uniemo data``: check a data set, or write the embedded one."""
+"""``uniemo data``: check a data set, copy it with smaller images, or write the embedded one."""
 
 import argparse
 import sys
@@ -6,14 +6,17 @@ from typing import get_args
 
 from data_modules import check
 from data_modules.emoscenes.__main__ import main as write_emoscenes
+from data_modules.resize import main as resize
 from data_modules.source import Reader, ReaderConfig
 from uniemo.errors import UserError
 
-USAGE = "usage: uniemo data check ROOT, or uniemo data emoscenes [--root ROOT]"
+USAGE = """usage: uniemo data check ROOT
+       uniemo data resize --root ROOT --out COPY [--side 512]
+       uniemo data emoscenes [--root ROOT]"""
 
 
 def main(arguments: list[str]) -> None:
-    """Check a data set: ``uniemo data check ROOT``; write EmoScenes: ``uniemo data emoscenes``.
+    """Run ``uniemo data check``, ``uniemo data resize`` or ``uniemo data emoscenes``.
 
     Raises:
         UserError: If the arguments are others, or there is no data set.
@@ -23,6 +26,8 @@ def main(arguments: list[str]) -> None:
             print(USAGE)
         case ["check", *rest]:
             check_command(rest)
+        case ["resize", *rest]:
+            sys.exit(resize(rest))
         case ["emoscenes", *rest]:
             sys.exit(write_emoscenes(rest))
         case _:

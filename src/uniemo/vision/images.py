@@ -106,9 +106,8 @@ def square(image: Image.Image, size: int) -> Tensor:
     Returns:
         [3, H, H] in [0, 1].
     """
-    image = F.resize(image, [size], InterpolationMode.BICUBIC, antialias=True)
-    centre = F.center_crop(image, [size, size])
-    return F.to_dtype(F.pil_to_tensor(centre), torch.float32, scale=True)
+    resized = F.resize(F.pil_to_tensor(image), [size], InterpolationMode.BICUBIC)
+    return F.to_dtype(F.center_crop(resized, [size, size]), torch.float32, scale=True)
 
 
 def squash(image: Tensor, side: int) -> Tensor:
