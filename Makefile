@@ -72,8 +72,8 @@ lint: $(READY) ## ruff, mypy, import contracts, documentation
 docs: $(READY) ## build the documentation (build/site/index.html)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-bench: $(READY) ## measure the speed of the filter
-	@$(BIN)/python -m uniemo.filtering.benchmark
+bench: $(READY) ## speed and memory beside the public procedure (ARGS=--short: minutes)
+	@$(BIN)/python -m uniemo.benchmark $(ARGS)
 
 soak: $(READY) ## kills, stops, full disks, two at once and long runs, on tiny files (an hour)
 	@$(BIN)/python -m tests.soak $(ARGS)

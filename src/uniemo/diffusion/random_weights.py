@@ -7,7 +7,7 @@ from typing import Any
 import open_clip
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
-from tokenizers.pre_tokenizers import ByteLevel
+from open_clip.tokenizer import bytes_to_unicode
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from uniemo.diffusion.stable_diffusion import Parts, StableDiffusion
@@ -63,7 +63,7 @@ def clip_tokenizer() -> CLIPTokenizer:
     """Return CLIP's own tokenizer, which is Stable Diffusion's, from the words in open_clip."""
     words = Path(open_clip.__file__).with_name("bpe_simple_vocab_16e6.txt.gz")
     end, special = "</w>", ["<|startoftext|>", "<|endoftext|>"]
-    symbols = sorted(ByteLevel.alphabet(), key=lambda symbol: (ord(symbol) > 255, ord(symbol)))
+    symbols = list(bytes_to_unicode().values())
     n_merges = STABLE_DIFFUSION_15["text_encoder"]["vocab_size"] - 2 * len(symbols) - len(special)
     lines = gzip.decompress(words.read_bytes()).decode().splitlines()[1 : 1 + n_merges]
     merges: Any = [tuple(line.split()) for line in lines]
