@@ -2,16 +2,20 @@
 
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from tests.conftest import settings
+from tests.tiny import tiny_model
 from uniemo.config.experiment import CONFIG, Experiment
+from uniemo.curriculum import resources
 from uniemo.curriculum.fitting import Run, fit
 from uniemo.curriculum.image_writer import prepare_folder
 from uniemo.curriculum.phases import PHASES, run_phase
+from uniemo.curriculum.resources import check_images, check_training
 from uniemo.curriculum.resuming import (
     DONE,
     ORDER,
@@ -59,6 +63,8 @@ def test_a_phase_that_begins_again_makes_later_ones_start_anew(tmp_path: Path, a
         (["--data.init_args.root", "nowhere"], "nowhere"),
         (["--data.init_args.batch_size", "100000"], "batch_size"),
         (["--model.clip.model", "local-dir:nowhere"], "nowhere"),
+        (["--model.sampling.scheduler", "UniPC"], "scheduler 'UniPC' is unknown"),
+        (["--model.diffusion.prompt", "a picture"], "prompt"),
     ],
 )
 def test_a_slip_in_a_flag_costs_nothing_of_an_earlier_run(
@@ -73,6 +79,27 @@ def test_a_slip_in_a_flag_costs_nothing_of_an_earlier_run(
     with pytest.raises(Exception, match=said):
         run_phase("joint", Experiment.read(EXPERIMENT, [*given, *slip]))
     assert {path: path.read_text() for path in before} == before
+
+
+@pytest.mark.parametrize("device", [torch.device("cpu"), torch.device("meta")])
+def test_a_training_that_has_no_room_is_not_begun(
+    tiny_files: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    device: torch.device,
+) -> None:
+    model, folder = tiny_model(tiny_files), tmp_path / "runs/x/joint"
+    check_training(model, folder, device)
+    check_images(100, 64, folder)
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable: 8 kB\n")
+    monkeypatch.setattr(resources, "MEMORY", tmp_path / "meminfo")
+    with pytest.raises(UserError, match=f"memory on {device}"):
+        check_training(model, folder, device)
+    monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: SimpleNamespace(free=500_000))
+    with pytest.raises(UserError, match="make room"):
+        check_training(model, folder, device)
+    with pytest.raises(UserError, match="100 images"):
+        check_images(100, 64, folder)
 
 
 def test_a_state_that_cannot_be_gone_on_from_is_passed_over(

@@ -26,6 +26,7 @@ from uniemo.config.experiment import Experiment
 from uniemo.config.parser import Parser, find_config, shipped_configs
 from uniemo.curriculum.phases import PHASES, run_all, run_phase
 from uniemo.errors import UserError
+from uniemo.utils.stopping import stop_signals
 
 
 def train(arguments: list[str]) -> None:
@@ -165,6 +166,8 @@ def run() -> None:
     try:
         dispatch(command, [each for each in arguments if each not in (DEBUG, TRUST)])
     except Exception as error:
+        if stop_signals.received is not None:
+            raise  # what a stop in another process has led to
         if DEBUG in arguments:
             traceback.print_exc()
         line, code = explain_failure(error)
