@@ -14,7 +14,7 @@ from pyarrow import ArrowInvalid
 from uniemo.utils.files import atomic_path, remove_leftovers
 
 
-def status_digest(paths: Iterable[Path], content: Any) -> str:
+def status_digest(paths: Iterable[str | Path], content: Any) -> str:
     """Name a content that JSON can express together with its files' times and sizes."""
     digest = blake2b(json.dumps(content).encode(), digest_size=16)
     for path in paths:

@@ -7,6 +7,8 @@ a fingerprint of everything it was read from. Images are not copied: the table h
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
+from os.path import isfile, join
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -33,6 +35,7 @@ FEATURES: Final = datasets.Features(
 
 _FORMAT: Final = "1"  # raise it when FEATURES or the meaning of a column changes
 _READERS: Final = 16  # threads that read annotations: the wait is for the disk
+_CHUNK: Final = 256  # rows that a thread reads at once
 
 
 class EmoSetLayout:
@@ -59,6 +62,7 @@ class EmoSetLayout:
             raise UserError(f"data folder {root} does not exist; give one in EmoSet's layout")
         self.root, self.emotions = root, emotions
         self._rows: dict[str, list[SplitRow]] | None = None  # of each split, once they are sound
+        self._tables: dict[str, datasets.Dataset] = {}  # compared with the files once
         self._absolute_root = root.resolve()
         self.scene_names = list(scene_names)
         self.object_names = list(object_names)
@@ -126,32 +130,41 @@ class EmoSetLayout:
             UserError: If the split or an annotation is missing, malformed or names something that
                 ``info.json`` does not, if an image is missing, or if the split is empty.
         """
+        if split in self._tables:
+            return self._tables[split]
         rows = None if self._rows is None else self._rows.get(split)
         rows = rows or read_split(self.root, split, self.emotions)
         names = [self.scene_names, self.object_names]
         if self.emotions != Emotions():
             names.append(list(self.emotions.names))
-        paths = (self.root / path for row in rows for path in (row.image, row.annotation))
+        # Strings: a hundred thousand Path objects take seconds.
+        paths = (join(self.root, path) for row in rows for path in (row.image, row.annotation))
         digest = status_digest(paths, [_FORMAT, str(self._absolute_root), names, rows])
 
         def columns() -> dict[str, list[Any]]:
+            chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
             with ThreadPoolExecutor(_READERS) as readers:
-                examples = list(readers.map(partial(self._example, split), rows))
+                read = readers.map(
+                    lambda chunk: [self._example(split, row) for row in chunk], chunks
+                )
+                examples = list(chain.from_iterable(read))
             return {name: [row[name] for row in examples] for name in FEATURES}
 
-        return cached_table(cache_dir / f"{split}-{digest}.arrow", FEATURES, columns)
+        arrow = cache_dir / f"{split}-{digest}.arrow"
+        self._tables[split] = cached_table(arrow, FEATURES, columns)
+        return self._tables[split]
 
     def _example(self, split: str, row: SplitRow) -> dict[str, Any]:
         """Read and check one annotation: a row of the table."""
-        image, path = self.root / row.image, self.root / row.annotation
-        if not image.is_file():
+        image, path = join(self.root, row.image), self.root / row.annotation
+        if not isfile(image):
             raise UserError(
                 f"image {image} of {split}.json is missing; copy it there or remove its row"
             )
         annotation = read_annotation(self.root, split, row)
         scene = [] if annotation.scene is None else [annotation.scene]
         return {
-            "image": str(self._absolute_root / row.image),
+            "image": join(self._absolute_root, row.image),
             "image_id": row.image_id,
             "emotion": self.emotions.index(row.emotion),
             "scene": next(iter(_indices(scene, self._scene_index, "scene", path)), -1),
