@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.commands import fail
 from tests.conftest import settings
 from tests.tiny import tiny_model
 from uniemo.config.experiment import CONFIG, Experiment
@@ -79,6 +80,26 @@ def test_a_slip_in_a_flag_costs_nothing_of_an_earlier_run(
     with pytest.raises(Exception, match=said):
         run_phase("joint", Experiment.read(EXPERIMENT, [*given, *slip]))
     assert {path: path.read_text() for path in before} == before
+
+
+def test_a_fit_that_slurm_has_requeued_goes_on(
+    tiny_files: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, flags = tmp_path / "emoset/joint", settings(tiny_files, runs=tmp_path)
+    folder.mkdir(parents=True)
+    save_state(folder / LAST)
+    Experiment.read(EXPERIMENT, flags).save(folder / CONFIG)
+
+    def told(experiment: Experiment, resume: Path | None = None) -> None:
+        raise UserError(f"asked to go on from {resume}")
+
+    monkeypatch.setattr("uniemo.cli.lightning.fit", told)
+    assert "from None" in fail(capsys, "fit", "-c", EXPERIMENT, *flags)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert f"from {folder / LAST}" in fail(capsys, "fit", "-c", EXPERIMENT, *flags)
 
 
 @pytest.mark.parametrize("device", [torch.device("cpu"), torch.device("meta")])
