@@ -36,16 +36,22 @@ $(READY): setup.cfg pyproject.toml constraints.txt $(if $(OTHER),rebind)
 	@echo "$(CURDIR)" > $@
 
 EMOSCENES := $(if $(findstring emoscenes,$(EXPERIMENT)),data/emoscenes/card.json)
-# Further real images, the study's upper baseline on the whole training split.
-MORE_REAL := $(if $(EMOSCENES),$(if $(filter full,$(PROFILE)),data/emoscenes_more))
+# For the study: further real images, and training splits that are harder than what is tested.
+STUDY := $(if $(EMOSCENES),$(if $(filter full,$(PROFILE)),more long_tail withheld_pairs wrong_20 wrong_40 narrow))
+FLAGS_more := --seed 1
+FLAGS_long_tail := --training.long_tail 50
+FLAGS_withheld_pairs := --training.withheld_pairs 0.5
+FLAGS_wrong_20 := --training.wrong_labels 0.2
+FLAGS_wrong_40 := --training.wrong_labels 0.4
+FLAGS_narrow := --training.narrow true
 
 data: data/emoscenes/card.json ## write the embedded data set (data/emoscenes)
 
 data/emoscenes/card.json: $(wildcard data_modules/emoscenes/*.py) | $(READY)
 	@$(BIN)/python -m data_modules.emoscenes --root data/emoscenes && touch $@
 
-data/emoscenes_more/card.json: $(wildcard data_modules/emoscenes/*.py) | $(READY)
-	@$(BIN)/python -m data_modules.emoscenes --root data/emoscenes_more --seed 1 && touch $@
+data/emoscenes_%/card.json: $(wildcard data_modules/emoscenes/*.py) | $(READY)
+	@$(BIN)/python -m data_modules.emoscenes --root data/emoscenes_$* $(FLAGS_$*) && touch $@
 
 train: $(READY) $(EMOSCENES) ## train: all phases, or PHASE=joint|generate|finetune
 	@$(BIN)/uniemo train --experiment $(EXPERIMENT) --phase $(PHASE) $(ARGS)
@@ -53,8 +59,8 @@ train: $(READY) $(EMOSCENES) ## train: all phases, or PHASE=joint|generate|finet
 eval: $(READY) $(EMOSCENES) ## evaluate the newest checkpoint, CKPT=file, or IMAGES=folder of any system
 	@$(BIN)/uniemo eval --experiment $(EXPERIMENT) $(if $(CKPT),--ckpt $(CKPT)) $(if $(IMAGES),--images $(IMAGES)) $(ARGS)
 
-ablate: $(READY) $(EMOSCENES) $(MORE_REAL:%=%/card.json) ## run the study, write docs/RESULTS.md (PROFILE=full: hours; resumable)
-	@$(BIN)/uniemo ablate --experiment $(EXPERIMENT) --profile $(PROFILE) $(MORE_REAL:%=--more-real %) $(ARGS)
+ablate: $(READY) $(EMOSCENES) $(STUDY:%=data/emoscenes_%/card.json) ## run the study, write docs/RESULTS.md (PROFILE=full: hours; resumable)
+	@$(BIN)/uniemo ablate --experiment $(EXPERIMENT) --profile $(PROFILE) $(if $(STUDY),--more-real data/emoscenes_more) $(ARGS)
 
 backbones: $(READY) ## train the small CLIP and Stable Diffusion from scratch (hours; resumable)
 	@$(BIN)/python -m uniemo.backbones $(ARGS)

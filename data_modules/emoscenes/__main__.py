@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from data_modules.emoscenes.writer import DEFAULT_SIZES, write_emoscenes
+from data_modules.emoscenes.shift import Shift
+from data_modules.emoscenes.writer import DEFAULT_SIZES, UNSHIFTED, write_emoscenes
 from uniemo.utils.command import run_command
 
 
@@ -15,6 +16,7 @@ def write(
     size: int = 64,
     seed: int = 0,
     processes: int | None = None,
+    training: Shift = UNSHIFTED,
 ) -> None:
     """Write EmoScenes, the embedded data set.
 
@@ -26,9 +28,10 @@ def write(
         size: Side of the images in pixels.
         seed: Seed of everything random, 0 or more.
         processes: Number of processes; by default one per CPU core.
+        training: What the training split differs in: rare emotions, wrong labels, unseen things.
     """
     sizes = {"train": train, "val": val, "test": test}
-    write_emoscenes(root, sizes=sizes, size=size, seed=seed, processes=processes)
+    write_emoscenes(root, sizes=sizes, size=size, seed=seed, processes=processes, training=training)
     print(f"EmoScenes is in {root}")
 
 

@@ -5,10 +5,11 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -19,7 +20,8 @@ from data_modules.emoscenes.compose import compose
 from data_modules.emoscenes.objects import OBJECT_NAMES
 from data_modules.emoscenes.recipe import LEVELS, build_recipe
 from data_modules.emoscenes.scenes import SCENE_NAMES
-from uniemo.emotions import EMOTIONS, N_EMOTIONS, Emotions
+from data_modules.emoscenes.shift import Shift
+from uniemo.emotions import EMOTIONS, Emotions
 from uniemo.errors import UserError
 from uniemo.utils.emoset_files import (
     SPLITS,
@@ -33,6 +35,7 @@ from uniemo.utils.files import atomic_path, part_of, remove_leftovers
 
 DEFAULT_SIZES: Final[Mapping[str, int]] = {"train": 8000, "val": 800, "test": 2000}
 CHUNK: Final = 40  # images per message between processes
+UNSHIFTED: Final = Shift()
 
 
 def write_emoscenes(
@@ -42,6 +45,7 @@ def write_emoscenes(
     size: int = 64,
     seed: int = 0,
     processes: int | None = None,
+    training: Shift = UNSHIFTED,
 ) -> Path:
     """Write the data set and return ``root``; do nothing if it already holds the same one.
 
@@ -54,6 +58,7 @@ def write_emoscenes(
         size: Side of the images in pixels.
         seed: Seed of everything random, 0 or more.
         processes: Number of processes; None for one per available CPU core.
+        training: What the training split differs in from the others.
 
     Raises:
         UserError: If an argument is impossible, the twemoji images are missing, or ``root`` holds
@@ -64,6 +69,8 @@ def write_emoscenes(
     if size < 16 or seed < 0:
         raise UserError(f"size is {size} and seed {seed}; choose size >= 16 and seed >= 0")
     card = data_card({split: sizes[split] for split in SPLITS}, size=size, seed=seed)
+    if training != UNSHIFTED:
+        card["training"] = asdict(training)
     if _card_at(root) == card:
         return root
     if root.exists() and _card_at(root) is None and (not root.is_dir() or any(root.iterdir())):
@@ -72,7 +79,7 @@ def write_emoscenes(
     remove_leftovers(root.parent, root.name)
     old = part_of(root)
     with atomic_path(root) as fresh:
-        _write_images(fresh, card, processes or os.cpu_count() or 1)
+        _write_images(fresh, card, training, processes or os.cpu_count() or 1)
         write_info(fresh, _attributes(), Emotions(), compact=True)
         (fresh / CARD_NAME).write_text(json.dumps(card), "utf-8")
         (fresh / "DATA_CARD.md").write_text(describe(card), "utf-8")
@@ -95,17 +102,18 @@ def _attributes() -> dict[str, Sequence[str | float]]:
     }
 
 
-def _write_images(root: Path, card: Mapping[str, Any], processes: int) -> None:
+def _write_images(root: Path, card: Mapping[str, Any], training: Shift, processes: int) -> None:
     """Write all images, their annotations and the split files."""
     for emotion in EMOTIONS:
         (root / "image" / emotion).mkdir(parents=True)
     tasks, number = [], 0
     for split in SPLITS:
         rows = []
-        for index in range(card["sizes"][split]):
-            emotion = EMOTIONS[index % N_EMOTIONS]
-            rows.append(SplitRow.of(emotion, f"{emotion}_{number:05d}"))
-            tasks.append((split, index, rows[-1]))
+        shift = training if split == "train" else UNSHIFTED
+        for index, shown in enumerate(shift.emotions(card["sizes"][split])):
+            label = EMOTIONS[shift.label(shown, card["seed"], index)]
+            rows.append(SplitRow.of(label, f"{label}_{number:05d}"))
+            tasks.append(Task(split, index, shown, rows[-1], shift))
             number += 1
         write_split(root, split, rows, compact=True)
     write = partial(_write_one, root, card["size"], card["seed"])
@@ -115,17 +123,32 @@ def _write_images(root: Path, card: Mapping[str, Any], processes: int) -> None:
             pass
 
 
-def _write_one(root: Path, size: int, seed: int, task: tuple[str, int, SplitRow]) -> None:
+class Task(NamedTuple):
+    """One image to write."""
+
+    split: str
+    number: int  # in its split
+    emotion: int  # that it shows
+    row: SplitRow
+    shift: Shift
+
+
+def _write_one(root: Path, size: int, seed: int, task: Task) -> None:
     """Draw, compose and write one image and its annotation."""
-    split, index, row = task
-    rng = np.random.default_rng([seed, SPLITS.index(split), index])
-    recipe = build_recipe()
-    drawn = recipe.draw(rng, index % N_EMOTIONS)
+    rng = np.random.default_rng([seed, SPLITS.index(task.split), task.number])
+    recipe, row = build_recipe(), task.row
+    drawn = task.shift.draw(recipe, rng, task.emotion)
     scene = SCENE_NAMES[drawn.scene]
     object_ = OBJECT_NAMES[drawn.object] if drawn.object < len(OBJECT_NAMES) else None
     brightness, colorfulness = LEVELS[drawn.brightness], LEVELS[drawn.colorfulness]
     composition = compose(
-        rng, scene, object_, size=size, brightness=brightness, colorfulness=colorfulness
+        rng,
+        scene,
+        object_,
+        size=size,
+        object_size=task.shift.object_size,
+        brightness=brightness,
+        colorfulness=colorfulness,
     )
     annotation = Annotation(
         brightness,

@@ -4,11 +4,14 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
 from data_modules.emoscenes import OBJECT_NAMES, SCENE_NAMES, writer
 from data_modules.emoscenes.__main__ import main
+from data_modules.emoscenes.recipe import LEVELS, build_recipe
+from data_modules.emoscenes.shift import Shift
 from uniemo.emotions import EMOTIONS
 from uniemo.errors import UserError
 
@@ -158,3 +161,55 @@ def test_the_command_prints_one_line_and_exits_2_on_errors(
     few = ["--train", "8", "--val", "0", "--test", "0", "--processes", "1"]
     assert main(["--root", str(tmp_path / "data"), *few]) == 0
     assert (tmp_path / "data" / "train.json").is_file()
+
+
+@pytest.fixture(scope="module")
+def shifted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "shifted"
+    given = ["long_tail=50", "withheld_pairs=0.5", "wrong_labels=0.4", "narrow=true"]
+    flags = [part for each in given for part in f"--training.{each}".split("=")]
+    sizes = ["--train", "400", "--val", "8", "--test", "16", "--seed", "5", "--size", "16"]
+    assert main(["--root", str(folder), *sizes, "--processes", "1", *flags]) == 0
+    return folder
+
+
+def test_a_shift_changes_the_training_split_alone(shifted: Path, tmp_path: Path) -> None:
+    plain = writer.write_emoscenes(tmp_path / "plain", sizes=SIZES, size=16, seed=5, processes=1)
+    for split in ("val", "test"):
+        own, other = (
+            [(folder / row[2]).read_bytes() for row in rows_of(folder, split)]
+            for folder in (plain, shifted)
+        )
+        assert own == other
+    assert json.loads((shifted / "card.json").read_text())["training"]["long_tail"] == 50
+    assert "training" not in json.loads((plain / "card.json").read_text())
+
+
+def rows_of(root: Path, split: str) -> list[list[str]]:
+    return json.loads((root / f"{split}.json").read_text())
+
+
+def test_a_shifted_training_split_is_as_it_was_asked_for() -> None:
+    shift, recipe = Shift(50, 0.5, 0.4, narrow=True), build_recipe()
+    emotions = shift.emotions(4000)
+    counts = np.bincount(emotions)
+    assert len(emotions) == 4000
+    assert counts[0] / counts[-1] == pytest.approx(50, rel=0.02)
+    ratios = counts[1:] / counts[:-1]
+    assert ratios.min() == pytest.approx(ratios.max(), rel=0.05)
+    labels = [shift.label(emotion, 5, index) for index, emotion in enumerate(emotions)]
+    assert np.mean(np.array(labels) != np.array(emotions)) == pytest.approx(0.4, abs=0.03)
+    rng = np.random.default_rng(0)
+    drawn = [shift.draw(recipe, rng, index % 8) for index in range(2000)]
+    free = [recipe.draw(rng, index % 8) for index in range(2000)]
+    shown = {(each.scene, each.object) for each in drawn}
+    assert np.mean([(each.scene, each.object) in shown for each in free]) < 0.6
+    tones = {LEVELS[each.brightness] for each in drawn} | {LEVELS[e.colorfulness] for e in drawn}
+    assert tones == {0.4, 0.5, 0.6}
+
+
+@pytest.mark.parametrize("flag", ["--training.long_tail", "--training.wrong_labels"])
+def test_an_impossible_shift_is_refused(flag: str, tmp_path: Path, capsys) -> None:
+    assert main(["--root", str(tmp_path / "data"), flag, "-1"]) == 2
+    assert flag.removeprefix("--") in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
