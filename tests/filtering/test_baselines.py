@@ -28,3 +28,18 @@ def test_baselines_keep_their_budget_of_what_they_allow() -> None:
         own = candidates.target == emotion
         confidence = top.scores.confidence
         assert confidence[own & top.kept].min() >= confidence[own & ~top.kept].max()
+
+
+def test_the_nearest_to_a_confidence_are_kept_if_they_are_confirmed() -> None:
+    candidates, reference = clustered_pool(0)
+    config = FilterConfig(budget=5)
+    confirmed = torch.arange(60) % 3 > 0
+    kept = baselines.keep_nearest_confidence(
+        candidates, reference, config, confidence=0.5, confirmed=confirmed
+    )
+    assert not (kept.kept & ~confirmed).any()
+    for emotion in range(2):
+        own = (candidates.target == emotion) & confirmed
+        away = (kept.scores.confidence - 0.5).abs()
+        assert own[kept.kept & (candidates.target == emotion)].sum() == 5
+        assert away[own & kept.kept].max() <= away[own & ~kept.kept].min()

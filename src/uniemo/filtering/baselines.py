@@ -92,6 +92,35 @@ def keep_realistic(
     return _keep_first(candidates, order, config, scores, rejected, Reason.UNREALISTIC)
 
 
+def keep_nearest_confidence(
+    candidates: Candidates,
+    reference: Reference,
+    config: FilterConfig,
+    scores: Scores | None = None,
+    *,
+    confidence: float,
+    confirmed: Tensor,
+) -> Selection:
+    """Keep the images whose p(target) of the verifier is nearest to ``confidence``.
+
+    One half are those that a student finds neither easy nor hopeless, which taught most in
+    arXiv 2411.18109 (AAAI 2026). An image is kept only if another classifier confirms its target:
+    most of what is hard for the student is simply wrong.
+
+    Args:
+        candidates: The candidates.
+        reference: The real images.
+        config: The budget.
+        scores: Of the candidates, if they are known.
+        confidence: In [0, 1].
+        confirmed: [N] bool, by a classifier that is not the verifier.
+    """
+    scores = scores or score(candidates, reference, config)
+    order = candidates.order()
+    order = order[(scores.confidence[order] - confidence).abs().argsort(stable=True)]
+    return _keep_first(candidates, order, config, scores, ~confirmed, Reason.WRONG_EMOTION)
+
+
 def _keep_first(
     candidates: Candidates,
     order: Tensor,

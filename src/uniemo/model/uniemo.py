@@ -372,8 +372,8 @@ class UniEmo(lightning.LightningModule):
 
     # --- Validation, test and prediction ---------------------------------------------------------
 
-    def validation_step(self, batch: Batch, _: int) -> None:
-        """Measure accuracy, macro F1 and, once it is trained, L(theta)."""
+    def validation_step(self, batch: Batch, _: int) -> Tensor:
+        """Measure accuracy, macro F1 and, once trained, L(theta); return the logits [B, C]."""
         output = self.read(batch["clip_image"])
         self.validation_metrics.update(output.logits, batch["emotion"])
         fitting = self.trainer.state.fn == TrainerFn.FITTING
@@ -384,14 +384,15 @@ class UniEmo(lightning.LightningModule):
             draw = self.noise.draw(batch["index"], epoch=-1)
             losses = self.noise_prediction_losses(condition, latent, draw)
             self.validation_metrics.update_theta(losses)
+        return output.logits
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's metrics under ``val/``."""
         self._log_metrics("val")
 
-    def test_step(self, batch: Batch, batch_index: int) -> None:
-        """Measure accuracy and macro F1 on the test split."""
-        self.validation_step(batch, batch_index)
+    def test_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Measure accuracy and macro F1 on the test split; return the logits [B, C]."""
+        return self.validation_step(batch, batch_index)
 
     def on_test_epoch_end(self) -> None:
         """Log the metrics under ``test/``."""

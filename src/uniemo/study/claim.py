@@ -21,11 +21,14 @@ class Measure:
     digits: int = 3
     compared: bool = True
     """Whether the page says which arms differ in it."""
+    relevant: float | None = None
+    """The least gain that matters; None where a gain cannot be refused."""
 
 
-TEST = Measure("test/accuracy", "test accuracy, %", 100, 2)
-VALIDATION = Measure("val/accuracy", "validation accuracy, %", 100, 2)
-EMO_A = Measure("emo_a", "Emo-A, %", 100, 1)
+TEST = Measure("test/score", "test score, %", 100, 2, relevant=0.01)
+VALIDATION = Measure("val/score", "validation score, %", 100, 2)
+ACCURACY = Measure("test/accuracy", "test accuracy, %", 100, 2, compared=False)
+EMO_A = Measure("emo_a", "Emo-A, %", 100, 1, relevant=0.05)
 IMAGES = (
     EMO_A,
     Measure("fid", "Frechet distance", digits=1),
@@ -47,10 +50,12 @@ class Claim(ABC):
         title: The question.
         about: What the reader of the page must know.
         arms: Names, and what they are.
-        baseline: The arm that the others are compared with.
+        subject: The arm that the question is about; None where it is about all.
+        controls: Arms that the others are compared with: the best of them on validation.
         measures: The numbers of every arm; the first one is the headline.
         rated: Whether the page names the best arm, which is to be the default.
         profiles: Profiles that run it.
+        most_seeds: The number of seeds that it is run with at most.
         depends_on: Groups of the experiment's settings on which its numbers depend.
     """
 
@@ -58,16 +63,23 @@ class Claim(ABC):
     title: str
     about: str
     arms: dict[str, str]
-    baseline: str
+    controls: tuple[str, ...]
+    subject: str | None = None
     measures: tuple[Measure, ...]
     rated: bool = False
     profiles: tuple[str, ...] = ("quick", "full")
+    most_seeds: int = 3
     depends_on: tuple[str, ...] = ("model", "data", "trainer", "eval")
 
     @property
     def headline(self) -> Measure:
         """The measure that the figure shows."""
         return self.measures[0]
+
+    def asks(self, trial: Trial) -> bool:
+        """Return whether it is run on a trial."""
+        named = trial.scale.claims
+        return trial.seed < self.most_seeds and (named is None or self.name in named)
 
     @abstractmethod
     def run(self, trial: Trial, arms: Sequence[str]) -> Iterator[tuple[str, Numbers]]:

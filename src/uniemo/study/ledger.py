@@ -25,8 +25,11 @@ from uniemo.study.trial import Trial
 from uniemo.utils.files import read_json, write_json
 from uniemo.utils.sources import weights_digest
 
-Numbers = Mapping[str, float | None]
-"""Measures of a run by name; None where there is nothing to measure."""
+Numbers = Mapping[str, float | str | None]
+"""Measures of a run by name; None where there is nothing to measure.
+
+Text under ``SPLIT/pictures`` holds what ``SPLIT/score`` is the mean of (:mod:`pictures`).
+"""
 
 SETTINGS, RESULT = "settings.json", "result.json"
 
@@ -56,10 +59,7 @@ class Record:
 
         The checkpoint to resume from is removed: a study has many runs.
         """
-        clean = {
-            key: None if value is None or not math.isfinite(value) else float(value)
-            for key, value in numbers.items()
-        }
+        clean = {key: finite(value) for key, value in numbers.items()}
         write_json(self.folder / RESULT, {"settings": self.settings, "numbers": clean})
         (self.folder / LAST).unlink(missing_ok=True)
         return clean
@@ -108,6 +108,13 @@ class ArmRecord(Record):
             "date": date.today().isoformat(),
         }
         write_json(self.trial.ledger, read_ledger(self.trial) | {self.name: entry})
+
+
+def finite(value: float | str | None) -> float | str | None:
+    """Return a number as JSON can hold it; None for one that is not finite."""
+    if value is None or isinstance(value, str):
+        return value
+    return float(value) if math.isfinite(value) else None
 
 
 def read_ledger(trial: Trial) -> dict[str, Any]:

@@ -1,16 +1,31 @@
-"""The page of results, written from the results on disk; its sentences follow from the numbers."""
+"""The page of results: first the verdicts, with a figure each, then all numbers.
+
+It is written from the results on disk; its sentences follow from the numbers.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from uniemo.study.claim import Claim, Measure
+from uniemo.study.claim import Claim
 from uniemo.study.claims import CLAIMS
 from uniemo.study.ledger import read_ledger
 from uniemo.study.plots import draw
-from uniemo.study.statistics import Estimate, Table, collect
+from uniemo.study.results import Table, collect
+from uniemo.study.tables import (
+    answer,
+    beyond_chance,
+    interval,
+    joined,
+    percent,
+    rows,
+    sentences,
+)
 from uniemo.study.trial import Profile, Trial
 from uniemo.utils.files import write_bytes
+
+SIZES = 3
+"""From so many shares of the training split on, a claim is shown by its curves over them."""
 
 
 class Study(NamedTuple):
@@ -25,32 +40,70 @@ class Study(NamedTuple):
 
 
 def write_page(study: Study, path: Path) -> None:
-    """Write the Markdown page, and a figure for every table in :func:`results_folder`."""
-    parts = heading(study)
-    for claim in CLAIMS:
-        parts += ["", f"## {claim.title}", "", claim.about]
-        tables = collect(claim, study.trials)
-        done = {table.fraction for table in tables}
-        missing = [s.fraction for s in study.profile.scales if s.fraction not in done]
-        if missing:
-            where, profile = " and ".join(map(percent, missing)), study.profile.name
-            parts += ["", f"Not run (profile {profile}) on {where} of the training split."]
-        for table in tables:
-            n = len(table.seeds)
-            seeds = "one seed" if n == 1 else f"{n} seeds"
-            figure = results_folder(path) / f"{claim.name}-{table.fraction:g}.svg"
-            write_bytes(figure, draw(table))
+    """Write the Markdown page, and a figure for every claim in :func:`results_folder`."""
+    results = {claim: collect(claim, study.trials) for claim in CLAIMS}
+    parts = ["# Results", "", "## Verdicts", "", READING, ""]
+    for claim, tables in results.items():
+        if tables:
+            figure = results_folder(path) / f"{claim.name}.svg"
+            write_bytes(figure, draw(tables, curves=len(tables) >= SIZES))
             parts += [
+                f"### {claim.title}",
                 "",
-                f"### {percent(table.fraction)} of the training split, {seeds}",
-                "",
-                *rows(table),
+                *(f"- {line}" for table in tables for line in findings(table)),
                 "",
                 f"![{claim.headline.title}, by arm]({figure.relative_to(path.parent)})",
                 "",
-                " ".join(sentences(table)),
             ]
+    missing = [claim.title for claim, tables in results.items() if not tables]
+    if missing:
+        parts += [f"Not run (profile {study.profile.name}):", "", *(f"- {it}" for it in missing)]
+    parts += ["", "## How they were made", "", *facts(study), "", "## All numbers"]
+    for claim, tables in results.items():
+        if tables:
+            parts += ["", f"### {claim.name.replace('_', ' ').capitalize()}", "", claim.about]
+        for table in tables:
+            curve = tables if len(tables) >= SIZES and table.size else ()
+            parts += ["", f"#### {where(table)}", "", *rows(table, curve), ""]
+            parts.append(" ".join(sentences(table)))
     write_bytes(path, ("\n".join(parts) + "\n").encode())
+
+
+READING = (
+    "**Yes**: better than the baseline, the best of the controls on validation. **No**: worse, or "
+    "a gain that matters is excluded. **Cannot be told**: neither; the difference that four such "
+    "studies of five would have found is named. Scores are the mean posterior of the predicted "
+    "emotion where the data set knows it, else the accuracy. Intervals are of 95 %, paired, over "
+    "trainings and pictures together where single pictures' scores are known (Hillis, 2007), else "
+    "over trainings; verdicts are corrected for the number of arms (Holm, 1979). Trainings on the "
+    "whole split have their images in common. Nothing is chosen by the test split."
+)
+
+
+def findings(table: Table) -> Iterator[str]:
+    """Say what a table answers to its claim's question."""
+    claim, headline = table.claim, table.claim.headline
+    judged = table.verdicts(headline.key, headline.relevant)
+    if claim.subject is None:
+        differing = joined(list(beyond_chance(table, headline))) or "no arm beyond chance"
+        yield f"{where(table)}, {headline.title} less `{table.baseline}`: {differing}."
+    elif claim.subject in judged:
+        verdict = judged[claim.subject]
+        yield (
+            f"{where(table)}: **{answer(verdict, headline)}**. `{claim.subject}` "
+            f"{interval(verdict.difference, headline)} in {headline.title.removesuffix(', %')} "
+            f"over `{table.baseline}`."
+        )
+    else:
+        yield f"{where(table)}: `{claim.subject}` is not run yet."
+
+
+def where(table: Table) -> str:
+    """Say what a table is of."""
+    n = len(table.seeds)
+    images = f" ({table.size:,} images)" if table.size else ""
+    share = f"{percent(table.fraction)} of the training split{images}"
+    return f"{share}, {'one seed' if n == 1 else f'{n} seeds'}"
 
 
 def results_folder(page: Path) -> Path:
@@ -58,7 +111,7 @@ def results_folder(page: Path) -> Path:
     return page.with_name(page.stem.lower())
 
 
-def heading(study: Study) -> list[str]:
+def facts(study: Study) -> list[str]:
     """Return the lines that say how the numbers were made."""
     experiment = study.trials[0].experiment
     data = experiment.config.data.init_args
@@ -74,111 +127,13 @@ def heading(study: Study) -> list[str]:
         )
     entries = [entry for trial in study.trials for entry in read_ledger(trial).values()]
     machines, days = (sorted({entry[key] for entry in entries}) for key in ("machine", "date"))
-    facts = {
+    lines = {
         "Command": f"`{study.command}`",
         "Configuration": f"data `{data.root}`, emotion space "
         f"`{model.space.kind}`, pool of {profile.pool_images} images per emotion, "
         f"{profile.images} images per emotion generated and measured per arm",
-        "Seeds": ", ".join(map(str, profile.seeds)),
         "Epochs by share of the training split": "; ".join(trainings),
         "Machine": "; ".join(machines),
         "Date": " to ".join(days[:1] + days[1:][-1:]),
     }
-    return [
-        "# Results",
-        "",
-        "Written by the command below; do not edit. Values are means over seeds ± half of their "
-        "95 % t interval; differences are paired by seed. Intervals are not corrected for the "
-        "number of arms. Nothing is chosen by the test split.",
-        "",
-        *(f"- {name}: {fact}" for name, fact in facts.items()),
-    ]
-
-
-def rows(table: Table) -> list[str]:
-    """Return the table in Markdown."""
-    claim, headline = table.claim, table.claim.headline
-    titles = [measure.title for measure in claim.measures]
-    lines = [
-        "| arm | " + " | ".join(titles) + f" | {headline.title}, less `{claim.baseline}` | |",
-        "|---|" + "---:|" * (len(titles) + 1) + "---|",
-    ]
-    for arm, description in claim.arms.items():
-        cells = [cell(table.estimate(arm, m.key), m) for m in claim.measures]
-        difference = table.difference(arm, headline.key)
-        versus = "" if arm == claim.baseline else cell(difference, headline, sign=True)
-        lines.append(f"| `{arm}` | {' | '.join(cells)} | {versus} | {description} |")
-    return lines
-
-
-def cell(value: Estimate | None, measure: Measure, sign: bool = False) -> str:
-    """Write an estimate down; a dash for none."""
-    if value is None:
-        return "–"
-    mark = "+" if sign else ""
-    text = f"{value.mean * measure.scale:{mark}.{measure.digits}f}"
-    if value.half_width is not None and measure.digits:
-        text += f" ± {value.half_width * measure.scale:.{measure.digits}f}"
-    return text
-
-
-def sentences(table: Table) -> list[str]:
-    """Say what a table shows, and no more."""
-    claim = table.claim
-    found = []
-    if len(table.seeds) == 1:
-        found.append("One seed: differences cannot be told from chance here.")
-    else:
-        for measure in filter(lambda measure: measure.compared, claim.measures):
-            claims = joined(list(beyond_chance(table, measure)))
-            what, baseline = measure.title.removesuffix(", %"), f"`{claim.baseline}`"
-            if claims:
-                found.append(f"In {what}, against {baseline}: {claims} (95 % intervals).")
-            elif measure == claim.headline:
-                found.append(f"No arm differs from {baseline} in {what} beyond its interval.")
-    missing = [f"`{arm}`" for arm in claim.arms if table.estimate(arm, claim.headline.key) is None]
-    if missing:
-        found.append(f"Not available: {', '.join(missing)}.")
-    if claim.rated:
-        found.append(best(table))
-    return found
-
-
-def beyond_chance(table: Table, measure: Measure) -> Iterator[str]:
-    """Say by how much each arm differs from the baseline, where the interval leaves zero out."""
-    unit = " points" if measure.scale == 100 else ""
-    for arm in table.claim.arms:
-        difference = table.difference(arm, measure.key)
-        if difference is not None and difference.excludes_zero:
-            center, half = difference.mean, difference.half_width or 0.0
-            numbers = [n * measure.scale for n in (center, center - half, center + half)]
-            mean, low, high = (f"{number:+.{measure.digits}f}" for number in numbers)
-            yield f"`{arm}` {mean}{unit} ({low} to {high})"
-
-
-def joined(items: Sequence[str]) -> str:
-    """Join items with commas and a last "and"."""
-    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
-
-
-def best(table: Table) -> str:
-    """Name the best arm by the rule that the sentence states."""
-    scores, accuracies = {}, {}
-    for arm in table.claim.arms:
-        accuracy, covered = table.estimate(arm, "emo_a"), table.estimate(arm, "clip_coverage")
-        if accuracy is not None and covered is not None:
-            scores[arm], accuracies[arm] = accuracy.mean * covered.mean, accuracy.mean
-    if not scores:
-        return "No arm could be rated."
-    rule = "the rule that the highest product of mean Emo-A and mean coverage (CLIP) wins"
-    if not max(scores.values()):
-        first = max(accuracies, key=lambda arm: accuracies[arm])
-        return f"No arm covers a validation image, so {rule} names none; by Emo-A, `{first}`."
-    first = max(scores, key=lambda arm: scores[arm])
-    order = ", ".join(f"`{arm}` {score:.3f}" for arm, score in scores.items())
-    return f"By {rule}, `{first}` is the best ({order})."
-
-
-def percent(fraction: float) -> str:
-    """Write a share in percent."""
-    return f"{100 * fraction:g} %"
+    return ["Written by the command; do not edit.", ""] + [f"- {k}: {v}" for k, v in lines.items()]

@@ -4,6 +4,7 @@ A *trial* is one seed on one share of the training split. All arms of a trial us
 where they can, the same joint checkpoint, so that arms are compared in pairs.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,12 @@ class Scale:
     """Steps of a joint training, as a share of the experiment's own on the whole split."""
     finetuning: float
     """Steps of a finetuning, likewise."""
+    seeds: int = 1
+    """How many seeds; a claim may ask for fewer."""
+    largest_pool: int = 1
+    """Generated images per real one, in the largest pool of the claims that compare sizes."""
+    claims: tuple[str, ...] | None = None
+    """Names of the claims that it is for; None for all."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,6 @@ class Profile:
     """How thorough a study is."""
 
     name: str
-    seeds: tuple[int, ...]
     scales: tuple[Scale, ...]
     """In the order they are run: the cheap one first, so that a study cut short has a whole one."""
     pool_images: int
@@ -43,12 +49,35 @@ class Profile:
     images: int
     """Images of each emotion that are generated to measure an arm."""
 
+    @property
+    def seeds(self) -> range:
+        """The seeds that some scale has."""
+        return range(max(scale.seeds for scale in self.scales))
+
+
+REGIMES = ("long_tail", "withheld_pairs", "wrong_20", "wrong_40", "narrow")
+TENTH = (
+    *("feedback", "budgets", "field", "published", "spaces", "draws"),
+    *("structure", "gradients", "generation", "guidance"),
+)
+"""Claims that are run on a tenth of the training split, where a training takes minutes."""
 
 PROFILES = {
     # Under 15 minutes on two slow cores. Three seeds would take three times as long.
-    "quick": Profile("quick", (0,), (Scale(0.1, 0.2, 0.05),), 20, 16),
-    # A tenth of the data gets fewer steps: there is less to learn.
-    "full": Profile("full", (0, 1, 2), (Scale(0.1, 0.3, 0.2), Scale(1.0, 1.0, 1.0)), 100, 32),
+    "quick": Profile("quick", (Scale(0.1, 0.2, 0.05),), 20, 16),
+    # Some ten hours on two cores. A part of the data gets fewer steps: there is less to learn.
+    "full": Profile(
+        "full",
+        (
+            Scale(0.02, 0.2, 0.1, seeds=8, largest_pool=10, claims=("budgets", "limits")),
+            Scale(0.1, 0.3, 0.3, seeds=5, largest_pool=3, claims=TENTH),
+            Scale(0.05, 0.2, 0.1, seeds=8, largest_pool=3, claims=("budgets", *REGIMES)),
+            Scale(0.2, 0.3, 0.2, seeds=3, claims=("budgets",)),
+            Scale(1.0, 1.0, 1.0, seeds=3, claims=("budgets",)),
+        ),
+        100,
+        32,
+    ),
 }
 
 
@@ -80,6 +109,12 @@ class Trial:
         """The folder of its runs."""
         return self.experiment.folder
 
+    @property
+    def n_real(self) -> int:
+        """The number of real images that it trains on."""
+        data = self.experiment.data_module((1, (0.0,) * 3, (1.0,) * 3), None)
+        return len(data.annotations("train").emotion)
+
 
 def build_trials(
     file: str, overrides: list[str], profile: Profile, ledgers: Path, more_real: Path | None = None
@@ -108,7 +143,7 @@ def build_trials(
         joint = epochs(last - model.understanding_epochs, scale.training, scale.fraction)
         tuning = epochs(own.finetune.epochs, scale.finetuning, scale.fraction)
         refresh = epochs(own.finetune.refresh_epochs, scale.finetuning, scale.fraction, least=0)
-        for seed in profile.seeds:
+        for seed in range(scale.seeds):
             name = f"seed{seed}-fraction{scale.fraction:g}"
             ledger = ledgers / profile.name / f"{name}.json"
             changes = {
@@ -118,6 +153,8 @@ def build_trials(
                 "data.init_args.fraction": scale.fraction,
                 "model.understanding_epochs": warmup,
                 "trainer.max_epochs": warmup + joint,
+                # Of few images an epoch is shorter than its validation.
+                "trainer.check_val_every_n_epoch": math.gcd(warmup, joint, tuning),
                 # Several processes would each run the whole study.
                 "trainer.devices": 1,
                 "trainer.strategy": "auto",

@@ -24,7 +24,8 @@ class Generation(Claim):
         "class_feature": "the emotion's feature alone: both coefficients 0",
         "learnt_word": "textual inversion: one learnt word per emotion",
     }
-    baseline = "uniemo"
+    subject = "uniemo"
+    controls = ("class_feature",)
     measures = IMAGES
     profiles = ("full",)
 

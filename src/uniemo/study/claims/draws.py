@@ -19,7 +19,8 @@ class Draws(Claim):
         "confident of the emotion."
     )
     arms = {"one": "one draw, as published", "four": "the most confident of four"}
-    baseline = "one"
+    subject = "four"
+    controls = ("one",)
     measures = IMAGES
     rated = True
 

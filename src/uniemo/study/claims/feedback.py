@@ -4,11 +4,9 @@ See docs/method.md, "Generate and filter" and "Finetune".
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from uniemo.curriculum.finetune import finetuning
 from uniemo.filtering import Selection, select
 from uniemo.filtering.baselines import (
     keep_all,
@@ -17,10 +15,10 @@ from uniemo.filtering.baselines import (
     keep_random,
     keep_realistic,
 )
-from uniemo.study.claim import TEST, VALIDATION, Claim, Measure
+from uniemo.study.claim import ACCURACY, TEST, VALIDATION, Claim, Measure
 from uniemo.study.ledger import Numbers, settings_of
 from uniemo.study.pools import CandidatePool
-from uniemo.study.runs import generate, train
+from uniemo.study.runs import finetune, joint
 from uniemo.study.trial import Trial
 
 
@@ -50,6 +48,7 @@ class Feedback(Claim):
         'small one was, but for "amusement park", the name of a scene.'
     )
     arms = {
+        "not_finetuned": "the joint checkpoint as it is",
         "none": "no generated data: the further draws are the same real rows again",
         "unfiltered": "all candidates, twice as many as a filter may keep",
         "random": "a random subset of the budget's size",
@@ -59,9 +58,11 @@ class Feedback(Claim):
         "full_filter": "the whole filter",
         "more_real": "as many further real images as the budget: the upper baseline",
     }
-    baseline = "none"
+    subject = "full_filter"
+    controls: tuple[str, ...] = ("none", "not_finetuned")
     measures = (
         TEST,
+        ACCURACY,
         VALIDATION,
         Measure("emo_a", "pool's Emo-A, %", 100, 1),
         Measure("kept", "images", digits=0, compared=False),
@@ -77,7 +78,11 @@ class Feedback(Claim):
 
     def run(self, trial: Trial, arms: Sequence[str]) -> Iterator[tuple[str, Numbers]]:
         """Generate candidates, filter them and finetune."""
-        generate(trial)
+        if "not_finetuned" in arms:
+            yield "not_finetuned", joint(trial).numbers
+        arms = [arm for arm in arms if arm != "not_finetuned"]
+        if not arms:
+            return
         pool = CandidatePool(trial)
         for arm in arms:
             name = f"{self.name}/{arm}"
@@ -88,8 +93,8 @@ class Feedback(Claim):
                 numbers = pool.write_real(rows, changes["finetune.root"])
             else:
                 selection = pool.filtered(filters(trial.seed)[arm])
-                numbers = pool.write_generated(selection, changes["finetune.root"])
+                written = pool.write_generated(selection, changes["finetune.root"])
+                numbers = {**written, **pool.emo_a(selection)}
             if numbers["kept"]:
-                own = replace(trial, experiment=finetuning(trial.experiment.changed(changes)))
-                numbers = {**numbers, **train(own, name).numbers}
+                numbers = {**numbers, **finetune(trial, name, changes).numbers}
             yield arm, numbers

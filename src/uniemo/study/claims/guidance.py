@@ -39,7 +39,7 @@ class Guidance(Claim):
         "long_zero": "both coefficients 0, for longer",
         "real": "the images themselves",
     }
-    baseline = "default"
+    controls = ("default",)
     measures = (
         Measure("scene", "scene named, %", 100, 1),
         Measure("object", "object named, %", 100, 1),

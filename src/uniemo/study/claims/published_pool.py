@@ -27,7 +27,8 @@ class PublishedPool(Feedback):
         "none": "no generated data, as above",
         **{arm: Feedback.arms[arm] for arm in ("unfiltered", "random", "top_k", "full_filter")},
     }
-    baseline = "random"
+    subject = "full_filter"
+    controls = ("random",)
     profiles = ("full",)
 
     def changes(self, trial: Trial, arm: str) -> Changes:

@@ -37,7 +37,8 @@ class EmotionSpaces(Claim):
         "mixture": "several modes over [fe, fs, fo]",
         "stored": f"features of training images, jittered by {JITTER}",
     }
-    baseline = "diagonal"
+    subject = "stored"
+    controls = ("diagonal",)
     measures = IMAGES
     rated = True
 

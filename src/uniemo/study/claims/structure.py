@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from uniemo.model.saving import BEST
-from uniemo.study.claim import EMO_A, TEST, Claim, Measure
+from uniemo.study.claim import ACCURACY, EMO_A, TEST, Claim, Measure
 from uniemo.study.evaluators import TrialEvaluator
 from uniemo.study.ledger import ArmRecord, Numbers
 from uniemo.study.runs import Training, joint, train
@@ -44,10 +44,6 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "zero": ("both coefficients 0", {"model.model.coefficients": "zero"}),
     "public": ("retrieval as in the public code", {"model.model.coefficients": "public"}),
     "no_condition_loss": ("without L_cond", {"model.loss.condition": 0.0}),
-    "understanding_alone": (
-        "neither L_cond nor L(theta): the same schedule, freezing and selection on L_U alone",
-        {"model.loss.condition": 0.0, "model.loss.diffusion": 0.0},
-    ),
 }
 
 
@@ -61,9 +57,10 @@ class Structure(Claim):
         "compared with the validation split."
     )
     arms = {arm: description for arm, (description, _) in ARMS.items()}
-    baseline = "default"
+    controls = ("default",)
     measures = (
         TEST,
+        ACCURACY,
         Measure("val/theta", "L(theta)", digits=4),
         EMO_A,
         Measure("emo_a_one_draw", "Emo-A of one draw, %", 100, 1),
@@ -86,14 +83,12 @@ class Structure(Claim):
         evaluator = TrialEvaluator(trial)
         for arm in arms:
             checkpoint, numbers = self.training(trial, arm)
-            if arm != "understanding_alone":
-                module = evaluator.load(checkpoint)
-                sampling = replace(trial.experiment.sampling, draws=1)
-                one_draw = evaluator.measure(module, sampling)["emo_a"]
-                numbers = {**numbers, **evaluator.measure(module), "emo_a_one_draw": one_draw}
-                del module
-                gc.collect()
-            yield arm, numbers
+            module = evaluator.load(checkpoint)
+            sampling = replace(trial.experiment.sampling, draws=1)
+            one_draw = evaluator.measure(module, sampling)["emo_a"]
+            yield arm, {**numbers, **evaluator.measure(module), "emo_a_one_draw": one_draw}
+            del module
+            gc.collect()
 
     def training(self, trial: Trial, arm: str) -> Training:
         """Return the training of an arm, which is run if this machine does not have it."""
