@@ -25,6 +25,7 @@ import yaml
 from tests.commands import ROOT, leave
 from tests.config.test_experiments import all_keys
 from tests.conftest import settings
+from uniemo.benchmark.__main__ import argument_parser
 from uniemo.cli.commands import COMMANDS, LIGHTNING, PICTURES
 
 SITE = sorted((ROOT / "docs").rglob("*.md"))
@@ -147,6 +148,7 @@ def own_flags() -> set[str]:
             leave("export", command, "--help")
         for command in ("emoscenes", "resize"):
             leave("data", command, "--help")
+    printed.write(argument_parser().format_help())
     return {*re.findall(r"--[\w-]+", printed.getvalue()), "--config", "--print_config"}
 
 

@@ -23,6 +23,7 @@ from uniemo.diffusion import NoiseSource, noise_prediction_loss
 from uniemo.emotions import N_EMOTIONS
 from uniemo.fusion import Condition
 from uniemo.model import UniEmo, build_model
+from uniemo.model.compilation import compile_networks
 from uniemo.model.optimizer import adamw, parameter_groups, trained_parameters
 
 SCENES, OBJECTS = 254, 409  # of EmoSet
@@ -44,6 +45,8 @@ class Workloads:
         half = experiment.precision.startswith("bf16")
         self.dtype = torch.bfloat16 if half else torch.float32
         self.ours = self._build(experiment)
+        if experiment.model.compile and device.type == "cuda":
+            compile_networks(self.ours.understanding.chain, self.ours.head)
         published = torch.float16 if device.type == "cuda" else self.dtype
         plain = experiment.changed({"model.diffusion.dtype": "float32"})
         self.plain = PublicProcedure(self._build(plain), published)

@@ -33,7 +33,7 @@ GROUPS: dict[str, type] = {
 CONFIG = "config.yaml"  # of a run, in its folder
 IRRELEVANT = {
     # Where work is done and kept, not what it is.
-    "cache", "cache_dir", "num_workers", "images_at_once",
+    "cache", "cache_dir", "num_workers", "images_at_once", "compile",
     # What the model tells the data module.
     "clip_size", "clip_mean", "clip_std", "diffusion_size", "crop_epochs", "seed",
     # What the evaluation tells it.

@@ -71,9 +71,9 @@ class DiffusionConfig:
     prompt: str = "a *"
     """The prompt; its ``*`` is the pseudo-word (extension: the published one is unknown)."""
 
-    images_at_once: int = 16
-    """Images of a batch that are in the U-Net at once, 0.7 GB of GPU memory each at paper scale;
-    lower it to save memory. Results do not depend on it."""
+    images_at_once: int | None = None
+    """Images of a batch that are in the U-Net at once, 0.7 GB of GPU memory each at paper scale.
+    Results do not depend on it. Null: what the GPU's free memory holds; 16 on other devices."""
 
     def load(self, random_weights: bool = False) -> StableDiffusion:
         """Load the head, or one of Stable Diffusion 1.5's structure with random weights.
@@ -283,6 +283,10 @@ class ModelSettings:
     """Checkpoint whose trained weights to start from, as the third phase does from the joint
     phase's; null for fresh ones."""
 
+    compile: bool = False
+    """Whether fits and predictions on a GPU compile CLIP's blocks, the U-Net and the VAE's decoder:
+    minutes once, then faster steps. Results change by rounding alone; CPUs take no notice."""
+
     random_weights: bool = False
     """Whether CLIP and Stable Diffusion (1.5's structure) have random weights: for a dry run of
     their memory and speed, which needs no download and learns nothing."""
@@ -299,13 +303,8 @@ class ModelSettings:
     def __post_init__(self) -> None:
         """Raise a UserError if a number is out of range."""
         check_least(self, "model", understanding_epochs=0)
-        if self.diffusion is not None:
+        if self.diffusion is not None and self.diffusion.images_at_once is not None:
             check_least(self.diffusion, "model.diffusion", images_at_once=1)
-
-    @property
-    def images_at_once(self) -> int:
-        """Images whose noise-prediction losses are computed at once."""
-        return (self.diffusion or DiffusionConfig()).images_at_once
 
     @classmethod
     def of_trained(cls, saved: dict[str, Any], start_from: str | None) -> Self:
@@ -318,7 +317,7 @@ class ModelSettings:
         saved = {"emotions": {}} | saved  # the eight were not in it when there were no others
         settings: dict[str, Any] = {"start_from": start_from}
         for each in fields(cls):
-            if each.name not in ("optimizer", "cache", "start_from", "random_weights"):
+            if each.name not in ("optimizer", "cache", "start_from", "random_weights", "compile"):
                 kind: Any = each.default_factory
                 value = saved[each.name]
                 settings[each.name] = kind(**value) if isinstance(value, dict) else value

@@ -26,6 +26,7 @@ from uniemo.diffusion import (
     in_chunks,
     noise_prediction_loss,
 )
+from uniemo.diffusion.memory import images_that_fit
 from uniemo.emotions import Emotions
 from uniemo.errors import UserError
 from uniemo.fusion import (
@@ -37,6 +38,7 @@ from uniemo.fusion import (
     words_of_names,
 )
 from uniemo.model.callbacks import EmotionSpacePass, LatentPass
+from uniemo.model.compilation import compile_networks
 from uniemo.model.optimizer import (
     adamw,
     parameter_groups,
@@ -93,6 +95,8 @@ class UniEmo(lightning.LightningModule):
             understanding.chain.visual.set_grad_checkpointing(True)
             if painter.head is not None:
                 painter.head.unet.enable_gradient_checkpointing()
+        self._fitting: dict[tuple[int, bool], int] = {}  # images at once, where not given
+        self._compiled = False
         self.validation_metrics = ValidationMetrics(len(settings.emotions))
 
     @property
@@ -225,7 +229,17 @@ class UniEmo(lightning.LightningModule):
         # Without the mean over its elements a loss has gradients that float16 can hold; a power of
         # two changes no other number.
         scale = 2.0 ** round(math.log2(latent[0].numel()))
-        return in_chunks(losses, conditioning, self.settings.images_at_once, scale)
+        return in_chunks(losses, conditioning, self._images_at_once(conditioning), scale)
+
+    def _images_at_once(self, conditioning: Tensor) -> int:
+        """Return how many images' losses are computed at once; asked once where not given."""
+        settings = self.settings.diffusion
+        if settings is not None and settings.images_at_once is not None:
+            return settings.images_at_once
+        case = len(conditioning), torch.is_grad_enabled()
+        if case not in self._fitting:
+            self._fitting[case] = images_that_fit(self.painter.diffusion, conditioning)
+        return self._fitting[case]
 
     # --- What the training split fixes -----------------------------------------------------------
 
@@ -296,7 +310,7 @@ class UniEmo(lightning.LightningModule):
         return tokens if self.head is None else max(tokens, self.head.latent_shape[-1] ** 2)
 
     def on_fit_start(self) -> None:
-        """Keep DDP from sending buffers round at every step, validation's too.
+        """Compile if the settings say so; keep DDP from sending buffers round at every step.
 
         They are equal on all ranks already, and ranks may have unequal numbers of validation
         batches: the one with more would wait for the others.
@@ -304,6 +318,18 @@ class UniEmo(lightning.LightningModule):
         wrapped = self.trainer.strategy.model
         if isinstance(wrapped, DistributedDataParallel):
             wrapped.broadcast_buffers = False
+        self._compile()
+
+    def on_predict_start(self) -> None:
+        """Compile the networks if the settings say so."""
+        self._compile()
+
+    def _compile(self) -> None:
+        if self.settings.compile and self.device.type == "cuda" and not self._compiled:
+            folder = compile_networks(self.understanding.chain, self.head)
+            self._compiled = True
+            if self.trainer.is_global_zero:
+                print(f"Compiling: the first steps take minutes; later runs find it in {folder}")
 
     def on_train_start(self) -> None:
         """Freeze what the stage's rates freeze, also where a fit goes on within an epoch."""
