@@ -56,8 +56,8 @@ data/emoscenes_%/card.json: $(wildcard data_modules/emoscenes/*.py) | $(READY)
 train: $(READY) $(EMOSCENES) ## train: all phases, or PHASE=joint|generate|finetune
 	@$(BIN)/uniemo train --experiment $(EXPERIMENT) --phase $(PHASE) $(ARGS)
 
-eval: $(READY) $(EMOSCENES) ## evaluate the newest checkpoint, CKPT=file, or IMAGES=folder of any system
-	@$(BIN)/uniemo eval --experiment $(EXPERIMENT) $(if $(CKPT),--ckpt $(CKPT)) $(if $(IMAGES),--images $(IMAGES)) $(ARGS)
+eval: $(READY) $(EMOSCENES) ## evaluate the newest checkpoint, CKPT=file, on DATA=another set, or IMAGES=folder of any system
+	@$(BIN)/uniemo eval --experiment $(EXPERIMENT) $(if $(CKPT),--ckpt $(CKPT)) $(if $(IMAGES),--images $(IMAGES)) $(if $(DATA),--data $(DATA)) $(ARGS)
 
 ablate: $(READY) $(EMOSCENES) $(STUDY:%=data/emoscenes_%/card.json) ## run the study, write docs/RESULTS.md (PROFILE=full: hours; resumable)
 	@$(BIN)/uniemo ablate --experiment $(EXPERIMENT) --profile $(PROFILE) $(if $(STUDY),--more-real data/emoscenes_more) $(ARGS)

@@ -60,6 +60,8 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         emotions: YAML file of the emotions' names, polarity and labels; null for those that the
             data set has.
         shares: Of the images in train, val and test, where the data set has no splits.
+        max_unreadable: Images of a split that may be unreadable: they are left out and listed in a
+            file in the cache. 0: none may be, and none is looked for before it is needed.
         squash: Whether the diffusion view is the whole image, squashed to a square; the published
             FID is computed from such images.
 
@@ -122,6 +124,7 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         self.cache_dir = cache_folder(cache_dir)
         self.generated = generated
         self.reader = ReaderConfig(reader, columns, emotions, shares)
+        self.max_unreadable = max_unreadable
         self.crop_epochs = crop_epochs
         self.plain_transform = ViewTransform(
             clip_size, diffusion_size, clip_mean, clip_std, squash=squash
@@ -186,7 +189,9 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
     def prepare_data(self) -> None:
         """Read the annotations into the cache, in one process."""
         for split in self._source.splits:
-            self._source.table(split, self.cache_dir)
+            table = self._source.table(split, self.cache_dir)
+            if self.max_unreadable:
+                without_unreadable(table, split, self.max_unreadable, self.cache_dir)
         if self.generated is not None:
             self._generated_table(self.generated)
 
@@ -297,6 +302,8 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
     def _table(self, split: str) -> datasets.Dataset:
         if split not in self._tables:
             table = self._source.table(split, self.cache_dir)
+            if self.max_unreadable:
+                table = without_unreadable(table, split, self.max_unreadable, self.cache_dir)
             if split == "train" and self.fraction < 1:
                 emotion = read_annotations(table, len(self.object_names)).emotion.numpy()
                 table = table.select(stratified_rows(emotion, self.fraction, self.seed))

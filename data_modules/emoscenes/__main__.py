@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from data_modules.emoscenes.shift import Shift
+from data_modules.emoscenes.variants import Classes, Style
 from data_modules.emoscenes.writer import DEFAULT_SIZES, UNSHIFTED, write_emoscenes
 from uniemo.utils.command import run_command
 
@@ -15,6 +16,8 @@ def write(
     test: int = DEFAULT_SIZES["test"],
     size: int = 64,
     seed: int = 0,
+    classes: Classes = "eight",
+    style: Style = "plain",
     processes: int | None = None,
     training: Shift = UNSHIFTED,
 ) -> None:
@@ -27,11 +30,16 @@ def write(
         test: Number of test images.
         size: Side of the images in pixels.
         seed: Seed of everything random, 0 or more.
+        classes: The emotions: Mikels' eight, Ekman's six, or the two polarities.
+        style: How the pictures are painted.
         processes: Number of processes; by default one per CPU core.
         training: What the training split differs in: rare emotions, wrong labels, unseen things.
     """
     sizes = {"train": train, "val": val, "test": test}
-    write_emoscenes(root, sizes=sizes, size=size, seed=seed, processes=processes, training=training)
+    write_emoscenes(
+        root, sizes=sizes, size=size, seed=seed, classes=classes, style=style, processes=processes,
+        training=training,
+    )  # fmt: skip
     print(f"EmoScenes is in {root}")
 
 

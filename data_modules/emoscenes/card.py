@@ -12,30 +12,41 @@ from data_modules.emoscenes.recipe import (
     build_recipe,
 )
 from data_modules.emoscenes.scenes import SCENE_NAMES
+from data_modules.emoscenes.variants import LABELS, Classes, Style, label_matrix
 
 CARD_NAME: Final = "card.json"
 VERSION: Final = 1
 """Raised whenever the same seed gives other images or labels."""
 
 
-def data_card(sizes: Mapping[str, int], *, size: int, seed: int) -> dict[str, Any]:
+def data_card(
+    sizes: Mapping[str, int],
+    *,
+    size: int,
+    seed: int,
+    classes: Classes = "eight",
+    style: Style = "plain",
+) -> dict[str, Any]:
     """Return the machine-readable card; two data sets with equal cards are the same.
 
     Args:
         sizes: Number of images per split.
         size: Side of the images in pixels.
         seed: Seed of everything random.
+        classes: The emotions that the images are labelled with.
+        style: How they are painted.
     """
-    return {
+    variant = {"classes": classes, "style": style}
+    usual = {"classes": "eight", "style": "plain"}
+    ceilings = build_recipe().ceilings(label_matrix(classes))
+    return {key: value for key, value in variant.items() if value != usual[key]} | {
         "name": "EmoScenes",
         "version": VERSION,
         "seed": seed,
         "size": size,
         "sizes": dict(sizes),
         "temperature": TEMPERATURE,
-        "bayes_ceilings": {
-            name: round(value, 4) for name, value in build_recipe().ceilings().items()
-        },
+        "bayes_ceilings": {name: round(value, 4) for name, value in ceilings.items()},
         "share_without_object": NO_OBJECT,
         "scene_annotation_missing": SCENE_ANNOTATION_MISSING,
         "object_annotation_missing": OBJECT_ANNOTATION_MISSING,
@@ -52,10 +63,14 @@ def describe(card: Mapping[str, Any]) -> str:
     """Return the card as Markdown."""
     ceilings = card["bayes_ceilings"]
     splits = ", ".join(f"{number} {split}" for split, number in card["sizes"].items())
+    labels = LABELS[card.get("classes", "eight")]
+    renamed = ", ".join(f"{old} as {new}" for old, new in labels.items() if old != new)
+    variant = f" Labelled: {renamed}." if renamed else ""
+    variant += f" Style: {card['style']}." if "style" in card else ""
     return f"""# EmoScenes
 
 Composed pictures of {card["size"]} x {card["size"]} pixels in EmoSet's layout: {splits}.
-Seed {card["seed"]}, version {card["version"]}.
+Seed {card["seed"]}, version {card["version"]}.{variant}
 
 Each picture shows one of {len(card["scenes"])} painted scenes and, but for
 {card["share_without_object"]:.0%}, one of {len(card["objects"])} objects, with distractors and a

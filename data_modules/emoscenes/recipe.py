@@ -101,11 +101,15 @@ class Recipe:
         )  # [C]
         return joint / joint.sum()
 
-    def ceilings(self) -> dict[str, float]:
+    def ceilings(self, labels: Table | None = None) -> dict[str, float]:
         """Return the Bayes accuracies: the best that a classifier of these attributes can reach.
 
         Exact sums over the joint tables: sum over values of max over y of p(values | y) / C.
+
+        Args:
+            labels: [C, L] 0 or 1, which emotion counts as which label; None for each as its own.
         """
+        labels = np.eye(N_EMOTIONS) if labels is None else labels
         tone = _product(self.brightness, self.colorfulness)  # [L * L, C]
         scene_and_object = _product(self.scene, self.object)  # [S * (O + 1), C]
         tables = {
@@ -115,7 +119,10 @@ class Recipe:
             "scene_and_object": scene_and_object,
             "everything": _product(scene_and_object, tone),
         }
-        return {name: float(table.max(1).sum()) / N_EMOTIONS for name, table in tables.items()}
+        return {
+            name: float((table @ labels).max(1).sum()) / N_EMOTIONS
+            for name, table in tables.items()
+        }
 
 
 @cache

@@ -21,7 +21,15 @@ from data_modules.emoscenes.objects import OBJECT_NAMES
 from data_modules.emoscenes.recipe import LEVELS, build_recipe
 from data_modules.emoscenes.scenes import SCENE_NAMES
 from data_modules.emoscenes.shift import Shift
-from uniemo.emotions import EMOTIONS, Emotions
+from data_modules.emoscenes.variants import (
+    LABELS,
+    Classes,
+    Style,
+    emotions_of,
+    label_matrix,
+    painted,
+)
+from uniemo.emotions import EMOTIONS
 from uniemo.errors import UserError
 from uniemo.utils.emoset_files import (
     SPLITS,
@@ -44,6 +52,8 @@ def write_emoscenes(
     sizes: Mapping[str, int] = DEFAULT_SIZES,
     size: int = 64,
     seed: int = 0,
+    classes: Classes = "eight",
+    style: Style = "plain",
     processes: int | None = None,
     training: Shift = UNSHIFTED,
 ) -> Path:
@@ -57,6 +67,8 @@ def write_emoscenes(
         sizes: Number of images of "train", "val" and "test".
         size: Side of the images in pixels.
         seed: Seed of everything random, 0 or more.
+        classes: The emotions that the images are labelled with.
+        style: How they are painted.
         processes: Number of processes; None for one per available CPU core.
         training: What the training split differs in from the others.
 
@@ -68,7 +80,8 @@ def write_emoscenes(
         raise UserError(f"sizes is {dict(sizes)}; give train, val and test, each 0 or more")
     if size < 16 or seed < 0:
         raise UserError(f"size is {size} and seed {seed}; choose size >= 16 and seed >= 0")
-    card = data_card({split: sizes[split] for split in SPLITS}, size=size, seed=seed)
+    shown = {split: sizes[split] for split in SPLITS}
+    card = data_card(shown, size=size, seed=seed, classes=classes, style=style)
     if training != UNSHIFTED:
         card["training"] = asdict(training)
     if _card_at(root) == card:
@@ -80,7 +93,7 @@ def write_emoscenes(
     old = part_of(root)
     with atomic_path(root) as fresh:
         _write_images(fresh, card, training, processes or os.cpu_count() or 1)
-        write_info(fresh, _attributes(), Emotions(), compact=True)
+        write_info(fresh, _attributes(), emotions_of(classes), compact=True)
         (fresh / CARD_NAME).write_text(json.dumps(card), "utf-8")
         (fresh / "DATA_CARD.md").write_text(describe(card), "utf-8")
         if root.exists():
@@ -104,19 +117,23 @@ def _attributes() -> dict[str, Sequence[str | float]]:
 
 def _write_images(root: Path, card: Mapping[str, Any], training: Shift, processes: int) -> None:
     """Write all images, their annotations and the split files."""
-    for emotion in EMOTIONS:
+    classes: Classes = card.get("classes", "eight")
+    labels = LABELS[classes]
+    for emotion in emotions_of(classes).names:
         (root / "image" / emotion).mkdir(parents=True)
     tasks, number = [], 0
     for split in SPLITS:
         rows = []
         shift = training if split == "train" else UNSHIFTED
         for index, shown in enumerate(shift.emotions(card["sizes"][split])):
-            label = EMOTIONS[shift.label(shown, card["seed"], index)]
+            label = labels[EMOTIONS[shift.label(shown, card["seed"], index)]]
             rows.append(SplitRow.of(label, f"{label}_{number:05d}"))
             tasks.append(Task(split, index, shown, rows[-1], shift))
             number += 1
         write_split(root, split, rows, compact=True)
-    write = partial(_write_one, root, card["size"], card["seed"])
+    write = partial(
+        _write_one, root, card["size"], card["seed"], classes, card.get("style", "plain")
+    )
     with multiprocessing.Pool(processes) as pool, Progress(transient=True) as progress:
         done = pool.imap_unordered(write, tasks, chunksize=CHUNK)
         for _ in progress.track(done, total=len(tasks), description="EmoScenes"):
@@ -133,7 +150,9 @@ class Task(NamedTuple):
     shift: Shift
 
 
-def _write_one(root: Path, size: int, seed: int, task: Task) -> None:
+def _write_one(
+    root: Path, size: int, seed: int, classes: Classes, style: Style, task: Task
+) -> None:
     """Draw, compose and write one image and its annotation."""
     rng = np.random.default_rng([seed, SPLITS.index(task.split), task.number])
     recipe, row = build_recipe(), task.row
@@ -160,9 +179,12 @@ def _write_one(root: Path, size: int, seed: int, task: Task) -> None:
         "drawn_scene": scene,
         "drawn_object": object_,
         "box": composition.box,
-        "posterior": [round(float(p), 6) for p in recipe.posterior(drawn)],
+        "posterior": [round(float(p), 6) for p in recipe.posterior(drawn) @ label_matrix(classes)],
     }
-    Image.fromarray(composition.image).save(root / row.image, quality=95, subsampling="4:4:4")
+    image = Image.fromarray(composition.image)
+    if style == "painted":
+        image = painted(image)
+    image.save(root / row.image, quality=95, subsampling="4:4:4")
     write_annotation(root, row, annotation, further, compact=True)
 
 

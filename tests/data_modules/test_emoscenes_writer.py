@@ -213,3 +213,27 @@ def test_an_impossible_shift_is_refused(flag: str, tmp_path: Path, capsys) -> No
     assert main(["--root", str(tmp_path / "data"), flag, "-1"]) == 2
     assert flag.removeprefix("--") in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_variant_has_other_labels_and_another_style_of_the_same_world(
+    root: Path, tmp_path: Path
+) -> None:
+    six = writer.write_emoscenes(
+        tmp_path / "six", sizes={"train": 8, "val": 0, "test": 0}, seed=5, size=32,
+        classes="six", style="painted", processes=1,
+    )  # fmt: skip
+    rows = json.loads((six / "train.json").read_text())
+    names = ["joy", "surprise", "joy", "joy", "anger", "disgust", "fear", "sadness"]
+    assert [row[0] for row in rows] == names
+    card = json.loads((six / "card.json").read_text())
+    assert (card["classes"], card["style"]) == ("six", "painted")
+    ceilings = json.loads((root / "card.json").read_text())["bayes_ceilings"]
+    assert card["bayes_ceilings"]["everything"] > ceilings["everything"]
+    first = json.loads((six / rows[0][-1]).read_text())
+    same = json.loads((root / json.loads((root / "train.json").read_text())[0][-1]).read_text())
+    assert first["drawn_scene"] == same["drawn_scene"]
+    joy = sum(same["posterior"][EMOTIONS.index(name)] for name in
+              ("amusement", "contentment", "excitement"))  # fmt: skip
+    assert first["posterior"][3] == pytest.approx(joy, abs=1e-5)
+    with Image.open(six / rows[0][-2]) as image:
+        assert image.size == (32, 32)

@@ -36,14 +36,36 @@ def main(arguments: list[str]) -> None:
         default="default",
         help="published: add the variants of the published scripts, under their own names",
     )
+    parser.add_argument(
+        "--data",
+        help="another data set to test understanding on; or YAML of a data module's settings",
+    )
+    parser.add_argument(
+        "--class-map",
+        type=Path,
+        help="YAML for --data, MODEL'S: OTHER'S; default: by name",
+    )
     known, overrides = parser.parse_known_args(arguments)
     if sum(map(bool, (known.ckpt, known.images, known.calibrate))) > 1:
         raise UserError("give one of --ckpt, --images and --calibrate")
+    if known.data and (known.images or known.calibrate):
+        raise UserError("--data tests the understanding of a checkpoint; leave the other out")
+    if known.class_map and not known.data:
+        raise UserError("--class-map needs --data")
     # Here, because a plain install, which lacks the extra's packages, should show the help too.
-    from uniemo.evaluation.evaluate import evaluate_baseline, evaluate_checkpoint, evaluate_folder
+    from uniemo.evaluation.evaluate import (
+        evaluate_baseline,
+        evaluate_checkpoint,
+        evaluate_folder,
+        newest_checkpoint,
+    )
+    from uniemo.evaluation.transfer import evaluate_transfer
 
     experiment = Experiment.read(known.experiment, overrides, "uniemo eval")
-    if known.images:
+    if known.data:
+        checkpoint = known.ckpt or newest_checkpoint(experiment.folder)
+        evaluate_transfer(experiment, checkpoint, known.data, known.class_map)
+    elif known.images:
         evaluate_folder(experiment, known.images, known.protocol)
     elif known.calibrate:
         evaluate_baseline(experiment, known.protocol)

@@ -67,6 +67,11 @@ def evaluate_checkpoint(
     if module.head is None and joint.is_file():
         generator, source = load_model(joint).to(device), joint
     data = experiment.data(module.clip_view, generator.image_size)
+    if data.emotions.names != module.emotions.names:
+        raise UserError(
+            f"{checkpoint} knows the emotions {module.emotions}; the data set has {data.emotions}; "
+            "give the latter as --data to map one to the other"
+        )
 
     # 2. Evaluate the understanding and the queries.
     recognition = evaluate_understanding(module, data, device)

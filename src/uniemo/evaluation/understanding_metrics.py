@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
@@ -119,8 +120,9 @@ def evaluate_understanding(
         scene = module.fusion.scene_base.retrieve(output.scene).cpu()  # [B]
         object_ = module.fusion.object_base.retrieve(output.object).cpu()  # [B]
         retrieved["scene"].append((scene == batch["scene"])[batch["scene"] >= 0])
-        is_named = batch["objects"].gather(1, object_.clamp(min=0)[:, None])[:, 0]  # [B]
-        retrieved["object"].append((is_named & (object_ >= 0))[batch["objects"].any(dim=1)])
+        named = F.pad(batch["objects"], (0, 1))  # [B, O + 1]; -1 reads the column of False
+        is_named = named.gather(1, object_.remainder(named.shape[1])[:, None])[:, 0]  # [B]
+        retrieved["object"].append(is_named[batch["objects"].any(dim=1)])
         if needs_attention:
             # The feature of a set is the mean over its queries, so its attention is their mean too.
             maps = {n: m.float().mean(dim=1) for n, m in attention._asdict().items()}

@@ -9,6 +9,7 @@ object names, K of either, C emotions, c latent channels.
 
 import math
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal
 
 import lightning
@@ -98,6 +99,7 @@ class UniEmo(lightning.LightningModule):
         self._fitting: dict[tuple[int, bool], int] = {}  # images at once, where not given
         self._compiled = False
         self.validation_metrics = ValidationMetrics(len(settings.emotions))
+        self.trained_on: dict[str, Any] = {}  # name, licence and number of images of the data
 
     @property
     def head(self) -> StableDiffusion | None:
@@ -247,7 +249,13 @@ class UniEmo(lightning.LightningModule):
         """Fill the attribute bases from the training split's annotations."""
         data = getattr(self.trainer, "datamodule", None)
         if stage == "fit" and data is not None:
-            self.fill_bases(data.annotations("train"), data.scene_names, data.object_names)
+            annotations = data.annotations("train")
+            self.fill_bases(annotations, data.scene_names, data.object_names)
+            self.trained_on = {
+                "data": Path(data.root).name,
+                "licence": getattr(data, "licence", None),
+                "images": len(annotations.emotion),
+            }
 
     def fill_bases(
         self, annotations: Annotations, scene_names: list[str], object_names: list[str]
@@ -440,9 +448,10 @@ class UniEmo(lightning.LightningModule):
     # --- Checkpoints -----------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the names that the attribute bases number."""
+        """Keep the names that the attribute bases number, and what the data were."""
         names = {"scene": self.fusion.scene_names, "object": self.fusion.object_names}
         checkpoint["names"] = names
+        checkpoint["trained_on"] = self.trained_on
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Give the attribute bases the checkpoint's size.
@@ -456,6 +465,7 @@ class UniEmo(lightning.LightningModule):
                 f"the checkpoint knows the emotions {emotions}; the data set has {self.emotions}; "
                 "use the data set it was trained on, or train anew"
             )
+        self.trained_on = checkpoint.get("trained_on", {})
         scenes, objects = checkpoint["names"]["scene"], checkpoint["names"]["object"]
         fusion = self.fusion
         if not fusion.scene_names:

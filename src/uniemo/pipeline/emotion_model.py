@@ -41,6 +41,7 @@ class EmotionModel(ModelMixin, ConfigMixin):  # diffusers needs both names in th
         scene_names: Names that the scenes' attribute base numbers.
         object_names: Names that the objects' attribute base numbers.
         metrics: What was measured of this model, for its card.
+        trained_on: Name, licence and number of images of the data.
         diffusion_digest: Of the Stable Diffusion that a model was trained with which is saved
             without it (:func:`uniemo.pipeline.exporting.export_trained`).
     """
@@ -58,6 +59,7 @@ class EmotionModel(ModelMixin, ConfigMixin):  # diffusers needs both names in th
         object_names: list[str],
         metrics: dict[str, Any],
         diffusion_digest: str | None = None,
+        trained_on: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         structure = dict(clip)
@@ -85,6 +87,7 @@ class EmotionModel(ModelMixin, ConfigMixin):  # diffusers needs both names in th
             scene_names=fusion.scene_names,
             object_names=fusion.object_names,
             metrics=metrics or {},
+            trained_on=model.trained_on,
         )
         own._take(model)
         return own

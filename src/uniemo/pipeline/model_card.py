@@ -34,7 +34,7 @@ CARD = """\
 
 # UniEmo
 
-Reads which of eight emotions a photo evokes, and paints pictures that evoke one: {emotions}.
+Reads which of {n} emotions a photo evokes, and paints pictures that evoke one: {emotions}.
 The method is UniEmo's ([arXiv 2507.23372](https://arxiv.org/abs/2507.23372)), the program the
 package `uniemo`.
 
@@ -43,11 +43,13 @@ from uniemo import UniEmoPipeline
 
 pipe = UniEmoPipeline.from_pretrained("this folder, or its hub id")
 print(pipe.read("photo.jpg")[0].emotion)
-pipe("awe", num_images=4).images[0].save("awe.png")
+pipe("{first}", num_images=4).images[0].save("{first}.png")
 ```
 
 It begins from CLIP `{clip}` and the Stable Diffusion `{diffusion}`, whose licences apply to their
 weights. It knows {scenes} scenes and {objects} objects.
+
+{trained_on}
 
 ## Measured
 
@@ -73,6 +75,9 @@ def write_card(path: Path, model: EmotionModel) -> None:
     text = CARD.format(
         data=data.to_yaml(),
         emotions=settings.emotions,
+        n=len(settings.emotions),
+        first=settings.emotions.names[1],
+        trained_on=_trained_on(model.config.get("trained_on") or {}),
         clip=settings.clip.model,
         diffusion=diffusion,
         scenes=len(fusion.scene_names),
@@ -80,6 +85,13 @@ def write_card(path: Path, model: EmotionModel) -> None:
         measured=_table(dict(model.config.metrics), len(settings.emotions)),
     )
     write_bytes(path, text.encode())
+
+
+def _trained_on(data: dict[str, Any]) -> str:
+    if not data:
+        return "What it was trained on is not known."
+    licence = data["licence"] or "not known; ask the authors of the data before you share it"
+    return f"It was trained on {data['images']:,} images of {data['data']}. Licence: {licence}."
 
 
 def _table(metrics: dict[str, Any], n_emotions: int) -> str:

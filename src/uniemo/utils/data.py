@@ -32,6 +32,10 @@ class EmotionData(Protocol):
     """Set by the model: what it returns joins the batches of epochs with aligned views."""
 
     @property
+    def licence(self) -> str | None:
+        """The terms of the data; None if they are not known."""
+
+    @property
     def emotions(self) -> Emotions:
         """What the images are labelled with, in index order."""
 
