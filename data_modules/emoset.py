@@ -14,6 +14,7 @@ from data_modules.generated import GeneratedConfig, epoch_length, mixed_rows
 from data_modules.layout import EmoSetLayout
 from data_modules.source import Reader, ReaderConfig, Source, cache_folder, open_source
 from data_modules.splits import Shares
+from data_modules.unreadable import without_unreadable
 from data_modules.views import CLIP_MEAN, CLIP_STD, ViewTransform
 from uniemo.batch import Annotations
 from uniemo.emotions import Emotions
@@ -96,6 +97,7 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         columns: dict[str, str | list[str]] | None = None,
         emotions: str | None = None,
         shares: Shares = (0.8, 0.1, 0.1),
+        max_unreadable: int = 0,
         squash: bool = False,
     ) -> None:
         super().__init__()

@@ -86,3 +86,18 @@ def near_pairs(signatures: np.ndarray, least: float, chunk: int = 512) -> np.nda
         first, second = (cosine >= least).nonzero()
         found.append(np.stack([first, second], axis=1)[second > first] + start)
     return np.concatenate(found)
+
+
+def tones(content: bytes) -> tuple[float, float]:
+    """Return mean grey level and mean saturation of an encoded picture, both from 0 to 1.
+
+    Saturation is that of HSV, chroma / greatest channel.
+
+    Raises:
+        OSError: If the picture cannot be decoded.
+    """
+    with Image.open(BytesIO(content)) as image:
+        image.draft("RGB", (4 * THUMBNAIL, 4 * THUMBNAIL))
+        pixels = np.asarray(upright_rgb(image), np.float32) / 255  # [height, width, 3]
+    high, low = pixels.max(axis=2), pixels.min(axis=2)
+    return float(pixels.mean()), float(((high - low) / np.maximum(high, 1e-6)).mean())

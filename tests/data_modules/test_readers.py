@@ -263,3 +263,18 @@ def test_broken_hub_copies_are_named(tmp_path, rows, words):
     datasets.DatasetDict({"train": copy}).save_to_disk(tmp_path / "copy")
     with pytest.raises(UserError, match=words):
         open_source(str(tmp_path / "copy")).table("train", tmp_path)
+
+
+def test_unreadable_pictures_are_left_out_up_to_a_limit_and_listed(tmp_path: Path, capsys) -> None:
+    root = write_classes(tmp_path / "two", ("joy", "fear"), 6)
+    (root / "joy/3.png").write_bytes(b"no picture")
+    own = module(root, tmp_path, shares=(1, 0, 0), max_unreadable=1)
+    own.prepare_data()
+    assert len(own.annotations("train").emotion) == 11
+    assert "joy/3" not in own.image_ids("train")
+    (listed,) = Path(own.cache_dir).glob("unreadable-*.json")
+    assert str(listed) in capsys.readouterr().out
+    assert json.loads(listed.read_text())[0][1] == "joy/3"
+    (root / "fear/0.png").write_bytes(b"")
+    with pytest.raises(UserError, match="2 images of train cannot be read, more than"):
+        module(root, tmp_path, shares=(1, 0, 0), max_unreadable=1).prepare_data()

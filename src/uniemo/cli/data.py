@@ -6,17 +6,22 @@ from typing import get_args
 
 from data_modules import check
 from data_modules.emoscenes.__main__ import main as write_emoscenes
+from data_modules.merge import merge
 from data_modules.resize import main as resize
 from data_modules.source import Reader, ReaderConfig
+from uniemo.cli.annotate import main as annotate
 from uniemo.errors import UserError
+from uniemo.utils.command import run_command
 
 USAGE = """usage: uniemo data check ROOT
        uniemo data resize --root ROOT --out COPY [--side 512]
+       uniemo data merge --roots '[ROOT, ROOT]' --out FOLDER [--emotions FILE]
+       uniemo data annotate ROOT --scenes FILE --objects FILE -o FOLDER
        uniemo data emoscenes [--root ROOT]"""
 
 
 def main(arguments: list[str]) -> None:
-    """Run ``uniemo data check``, ``uniemo data resize`` or ``uniemo data emoscenes``.
+    """Run a command on a data set: see ``USAGE``.
 
     Raises:
         UserError: If the arguments are others, or there is no data set.
@@ -28,6 +33,10 @@ def main(arguments: list[str]) -> None:
             check_command(rest)
         case ["resize", *rest]:
             sys.exit(resize(rest))
+        case ["merge", *rest]:
+            sys.exit(run_command(merge, rest, "uniemo data merge"))
+        case ["annotate", *rest]:
+            annotate(rest)
         case ["emoscenes", *rest]:
             sys.exit(write_emoscenes(rest))
         case _:
