@@ -138,7 +138,7 @@ def _denoise(
     """Denoise one batch [n, T, W] to images [n, 3, H, H]."""
     # A new scheduler per batch, because multistep schedulers have a state.
     scheduler = build_scheduler(head, config.scheduler)
-    scheduler.set_timesteps(config.num_inference_steps, device=head.device)
+    scheduler.set_timesteps(config.num_inference_steps)
     latents = initial_noise(head, generators) * scheduler.init_noise_sigma
     return head.decode(
         denoise(
@@ -172,7 +172,8 @@ def denoise(
 
     Args:
         head: Frozen Stable Diffusion.
-        scheduler: A diffusers scheduler with its timesteps set, used by no other batch.
+        scheduler: A diffusers scheduler with its timesteps set, on the CPU, so that looking up the
+            step waits for no GPU; used by no other batch.
         latents: Noisy latents [n, c, h, h] at the timestep of the first step.
         conditioning: Hidden states of the prompts [n, T, W].
         unconditional: Hidden states to guide away from, [1, T, W] or [n, T, W]; None for no
@@ -191,12 +192,13 @@ def denoise(
     extra = {"generator": generators} if accepts_generator else {}
     if unconditional is not None:  # one batch holds the unconditional and the conditional half
         conditioning = torch.cat([unconditional.expand(n, -1, -1), conditioning.to(unconditional)])
-    for step, timestep in enumerate(scheduler.timesteps[first_step * scheduler.order :]):
+    timesteps = scheduler.timesteps[first_step * scheduler.order :]
+    for step, (timestep, own) in enumerate(zip(timesteps, timesteps.to(head.device), strict=True)):
         scaled = scheduler.scale_model_input(latents, timestep)
         if unconditional is None:
-            prediction = head.predict(scaled, timestep, conditioning)
+            prediction = head.predict(scaled, own, conditioning)
         else:
-            without, given = head.predict(torch.cat([scaled] * 2), timestep, conditioning).chunk(2)
+            without, given = head.predict(torch.cat([scaled] * 2), own, conditioning).chunk(2)
             prediction = without + guidance_scale * (given - without)
         with torch.autocast(head.device.type, enabled=False):  # corrections need float32
             latents = scheduler.step(prediction, timestep, latents, **extra).prev_sample

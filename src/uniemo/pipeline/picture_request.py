@@ -83,7 +83,7 @@ class PictureRequest:
             generators = self.generators[batch]
             # A scheduler of its own for each batch and call: multistep ones have a state.
             own = type(scheduler).from_config(scheduler.config)
-            own.set_timesteps(how.num_inference_steps, device=head.device)
+            own.set_timesteps(how.num_inference_steps)
             noise = initial_noise(head, generators)
             if start is None:
                 noisy = noise * own.init_noise_sigma
