@@ -278,7 +278,7 @@ def test_two_processes_train_as_one_does_and_go_through_all_phases(tiny_files, w
         tiny_files,
         tmp_path,
         "all",
-        **{"trainer.devices": 2, "trainer.strategy": "ddp_find_unused_parameters_true",
+        **{"trainer.devices": 2, "trainer.strategy": "ddp",
            "data.init_args.batch_size": 4},
     )  # fmt: skip
     # Adam's first moments tell the gradients: losses hardly move in so few steps.

@@ -2,6 +2,9 @@
 
 import json
 import math
+import subprocess
+import sys
+from typing import Any
 
 import pytest
 
@@ -81,6 +84,32 @@ def test_features_are_computed_once_and_the_batch_size_changes_nothing(run, metr
     )
     for key in ("fid", "kid", "sem_d", "diversity", "emo_a_8", "coverage"):
         assert again["generation"][key] == pytest.approx(metrics["generation"][key], rel=1e-3)
+
+
+def numbers(content: Any, key: str = "") -> dict[str, float]:
+    """Return the numbers of nested metrics by their place."""
+    parts = enumerate(content) if isinstance(content, list) else content.items()
+    found: dict[str, float] = {}
+    for name, value in parts:
+        if isinstance(value, dict | list):
+            found |= numbers(value, f"{key}/{name}")
+        elif isinstance(value, int | float):
+            found[f"{key}/{name}"] = value
+    return found
+
+
+def test_two_processes_give_the_numbers_of_one(run, metrics, tmp_path):
+    changes = [
+        *run.overrides, "--trainer.devices", "2", "--runs", str(tmp_path), "--eval.cache",
+        str(tmp_path / "cache"), "--ckpt", str(run.folder / "joint/best.ckpt"),
+    ]  # fmt: skip
+    command = [sys.executable, "-m", "uniemo.cli", "eval", "--experiment", str(run.file), *changes]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("Generated images") == 1
+    found = json.loads((tmp_path / "tiny/eval/metrics.json").read_text())
+    assert numbers(found) == pytest.approx(numbers(json.loads(json.dumps(metrics))), rel=1e-5)
+    assert (tmp_path / "tiny/eval/report.html").is_file()
 
 
 def test_a_folder_is_evaluated_by_the_same_judge(run, metrics, image_folder):

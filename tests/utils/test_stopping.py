@@ -89,6 +89,18 @@ def test_children_are_told_and_waited_for() -> None:
     assert child.returncode == -signal.SIGTERM
 
 
+def test_an_error_ends_the_children_that_may_wait_for_this_process() -> None:
+    signals = StopSignals()
+    child = subprocess.Popen(["sleep", "60"])
+
+    def work() -> None:
+        signals.children = lambda: [child]
+        raise SystemExit(2)
+
+    assert exit_code(signals, work) == 2
+    assert child.wait(10) == -signal.SIGKILL
+
+
 @pytest.mark.parametrize(
     ("environment", "job"),
     [

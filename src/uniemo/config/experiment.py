@@ -21,6 +21,7 @@ from uniemo.emotions import Emotions
 from uniemo.errors import UserError, check_least, known_step
 from uniemo.utils.files import write_bytes
 from uniemo.utils.precision import native_precision
+from uniemo.utils.processes import barrier, is_distributed, is_first_of_node
 
 GROUPS: dict[str, type] = {
     "model": ModelSettings,
@@ -178,9 +179,25 @@ class Experiment:
     @property
     def device(self) -> torch.device:
         """Where work outside a trainer is done."""
+        if is_distributed():
+            return self.fabric.device
         accelerator = self.config.trainer.accelerator
         with known_step(f"trainer.accelerator {accelerator} cannot be used", "give auto or cpu"):
             return Fabric(accelerator=accelerator, devices=1).device
+
+    @cached_property
+    def fabric(self) -> Fabric:
+        """The devices that the trainer's keys name, for work outside a trainer.
+
+        Its ``launch`` starts a process for each; they share the work out.
+        """
+        trainer = self.config.trainer
+        with known_step("trainer.devices cannot be used", "give as many as there are, or auto"):
+            return Fabric(
+                accelerator=trainer.accelerator,
+                devices=trainer.devices,
+                num_nodes=trainer.num_nodes,
+            )
 
     @cached_property
     def emotions(self) -> Emotions:
@@ -212,7 +229,10 @@ class Experiment:
     def data(self, view: tuple[int, Any, Any], image_size: int | None, squash: bool = False) -> Any:
         """Build the data module and open all of its splits, for work outside a trainer."""
         data = self.data_module(view, image_size, squash)
-        data.prepare_data()
+        for first in (True, False):  # what one has prepared the others find
+            if is_first_of_node() == first:
+                data.prepare_data()
+            barrier()
         data.setup("fit")
         data.setup("test")
         return data

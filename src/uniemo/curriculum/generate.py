@@ -36,8 +36,8 @@ def run(experiment: Experiment, checkpoint: Path | None = None) -> None:
     1. Generate images of every emotion through Lightning's predict loop, shared out over the
        processes; an interrupted run goes on after its last batch. With ``generate.images`` the
        images of that folder are taken instead.
-    2. Encode images and real training images, and filter; the first process does it.
-    3. Write the pool in EmoSet's layout, the manifest, and contact sheets.
+    2. Encode images and real training images, shared out as well.
+    3. Filter, and write the pool in EmoSet's layout, the manifest, and contact sheets.
 
     The weights are those of ``checkpoint``; None for the joint phase's best ones.
 
@@ -69,14 +69,16 @@ def run(experiment: Experiment, checkpoint: Path | None = None) -> None:
         run.model.restore(trained)
         table = pool_of_folder(Path(config.images).expanduser(), run.model.emotions)
         folder.mkdir(parents=True, exist_ok=True)
+    # 2. Readings.
+    if not run.trainer.is_global_zero:
+        run.data.setup("fit")
+    device = run.trainer.strategy.root_device
+    encoded = encode_pool(
+        run.model, run.data, table, folder, config.verifier, experiment.cache, device
+    )
+    # 3. Pool.
     if run.trainer.is_global_zero:
-        # 2. Filter.
-        device = run.trainer.strategy.root_device
-        encoded = encode_pool(
-            run.model, run.data, table, folder, config.verifier, experiment.cache, device
-        )
         selection = select(encoded.candidates, encoded.reference, config.filter)
-        # 3. Pool.
         write_pool(table, encoded, selection, run.model, folder)
         print_selection(selection, encoded.candidates.target, run.model.emotions)
         print_paths(

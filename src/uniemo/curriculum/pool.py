@@ -29,6 +29,7 @@ from uniemo.utils.emoset_files import (
     write_split,
 )
 from uniemo.utils.files import atomic_path, write_table
+from uniemo.utils.processes import gathered, share
 from uniemo.utils.progress import track
 from uniemo.vision.features import FeatureCache, FeatureTable
 from uniemo.vision.frozen_clip import frozen_clip
@@ -51,7 +52,7 @@ class ImageReadings(NamedTuple):
 
 
 class ImageReader:
-    """Encodes images with frozen CLIP and the trained understanding.
+    """Encodes images with frozen CLIP and the trained understanding, all processes together.
 
     Args:
         model: The trained model.
@@ -74,20 +75,24 @@ class ImageReader:
     @torch.inference_mode()
     def validation_logits(self) -> tuple[Tensor, Tensor]:
         """Return the understanding's logits [V, C] of the validation split, and the labels [V]."""
-        rows = list(range(len(self.data.annotations("val").emotion)))  # of all processes' shares
         batches = [
-            (self.model(batch["clip_image"].to(self.device)).float().cpu(), batch["emotion"])
-            for batch in self.data.plain_dataloader("val", rows)
+            (
+                batch["index"],
+                self.model(batch["clip_image"].to(self.device)).float().cpu(),
+                batch["emotion"],
+            )
+            for batch in self.data.plain_dataloader("val")
         ]
-        logits, labels = (torch.cat(column) for column in zip(*batches, strict=True))
-        return logits, labels
+        columns = zip(*gathered(batches), strict=True)
+        index, logits, labels = (torch.cat(column) for column in columns)
+        return logits[index.argsort()], labels[index.argsort()]
 
     @torch.inference_mode()
     def read_files(self, paths: list[Path]) -> ImageReadings:
         """Read images on disk, the centre square at the side H that the head generates."""
         rows = []
         size = self.model.painter.diffusion.image_size
-        starts = range(0, len(paths), BATCH)
+        starts = list(share(range(0, len(paths), BATCH)))
         for start in track(starts, "Reading the images", len(starts)):
             batch = [read_image(path, size) for path in paths[start : start + BATCH]]
             image = torch.stack(batch).to(self.device)
@@ -100,7 +105,7 @@ class ImageReader:
             tones = image.mean(dim=(1, 2, 3)), saturation.mean(dim=(1, 2))
             read = (self.clip.network(image), reading.logits.float(), *names, *tones)
             rows.append([each.cpu() for each in read])
-        return ImageReadings(*(torch.cat(column) for column in zip(*rows, strict=True)))
+        return ImageReadings(*(torch.cat(column) for column in zip(*gathered(rows), strict=True)))
 
 
 class EncodedPool(NamedTuple):

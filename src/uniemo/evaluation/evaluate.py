@@ -31,6 +31,8 @@ from uniemo.evaluation.understanding_metrics import (
 )
 from uniemo.model import load_model
 from uniemo.utils.files import read_json, write_bytes, write_json
+from uniemo.utils.processes import is_first
+from uniemo.utils.stopping import stop_signals
 from uniemo.vision.features import FeatureCache
 from uniemo.vision.frozen_clip import frozen_clip
 from uniemo.vision.images import EmotionImageFolder, GeneratedBatch
@@ -58,6 +60,7 @@ def evaluate_checkpoint(
         UserError: If there is no checkpoint, or it does not fit.
     """
     checkpoint = checkpoint or newest_checkpoint(experiment.folder)
+    _launch(experiment)
     config, device = experiment.evaluation, experiment.device
 
     # 1. Load the model, and the one that generates.
@@ -114,6 +117,7 @@ def evaluate_folder(
     Raises:
         UserError: If images are missing or cannot be read.
     """
+    _launch(experiment)
     head = experiment.head()
     folder = EmotionImageFolder(
         images, experiment.emotions, experiment.evaluation.n_images, head.image_size
@@ -130,6 +134,7 @@ def evaluate_baseline(experiment: Experiment, protocol: Protocol = "default") ->
     Raises:
         UserError: If the experiment has no diffusion head.
     """
+    _launch(experiment)
     head, config, seed = experiment.head(), experiment.evaluation, experiment.seed
     batches = images_from_prompt(
         head, experiment.emotions, config.n_images, config.batch_size, experiment.sampling, seed
@@ -139,6 +144,13 @@ def evaluate_baseline(experiment: Experiment, protocol: Protocol = "default") ->
     header = _header(experiment, source, seed, protocol)
     counts = torch.full((len(experiment.emotions),), config.n_images)
     return _evaluate_images(experiment, head, batches, counts, header, "calibration")
+
+
+def _launch(experiment: Experiment) -> None:
+    """Start the other processes, if the trainer's keys name several devices."""
+    launcher: Any = experiment.fabric.strategy.launcher
+    stop_signals.children = lambda: getattr(launcher, "procs", ())
+    experiment.fabric.launch()
 
 
 def _evaluate_images(
@@ -190,9 +202,11 @@ def write_results(
     """Write ``metrics.json``, then ``report.html``, print the summary; return the metrics.
 
     Curves and examples of the filter are those of an experiment's folder ``run``. What cannot be
-    read of them is missing in the report.
+    read of them is missing in the report. Of several processes the first writes.
     """
     metrics = report.metrics = without_nan(report.metrics)
+    if not is_first():
+        return metrics
     write_json(folder / "metrics.json", metrics)
     if run is not None:
         for phase in TRAINED:

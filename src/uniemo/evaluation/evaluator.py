@@ -18,6 +18,7 @@ from uniemo.evaluation.judge import fit_judge, published_emotion_probe
 from uniemo.evaluation.published_metrics import FID_SIDE, PublishedMetrics, as_published
 from uniemo.metrics import FrechetDistance
 from uniemo.utils.emoset_files import SPLITS
+from uniemo.utils.processes import is_first, rank_and_size
 from uniemo.utils.progress import track
 from uniemo.vision.features import (
     FeatureCache,
@@ -98,7 +99,10 @@ class Evaluator:
     def evaluate(
         self, batches: Iterable[GeneratedBatch], counts: Tensor, protocol: Protocol = "default"
     ) -> GenerationResult:
-        """Evaluate generated images, ``counts`` [C] long of each emotion, on the test split."""
+        """Evaluate generated images, ``counts`` [C] long of each emotion, on the test split.
+
+        Several processes share the batches out; each returns the result of all.
+        """
         testing, reconstructed, reference, rebuilt = self._load(
             "test",
             self.real,
@@ -111,7 +115,7 @@ class Evaluator:
         evaluation = GenerationMetrics(
             self.networks, self.judge, *real, self.emotions, published, self.device
         )
-        steps = -(-int(counts.sum()) // self.config.batch_size)
+        steps = -(-int(counts.sum()) // (self.config.batch_size * rank_and_size()[1]))
         for batch in track(batches, "Generated images", steps):
             evaluation.update(batch)
         result = evaluation.compute()
@@ -141,8 +145,9 @@ class Evaluator:
         network = self.networks.distances
         distance = FrechetDistance(network.width, network.name).to(self.device)
         chosen = chosen_rows(real.emotion, min(count, len(real.emotion) // 2))  # [N]
-        distance.update(real.features[~chosen].to(self.device), real=True)
-        distance.update(reconstructed.features[chosen].to(self.device), real=False)
+        if is_first():  # it sums over the processes, and all have the same tables
+            distance.update(real.features[~chosen].to(self.device), real=True)
+            distance.update(reconstructed.features[chosen].to(self.device), real=False)
         with warnings.catch_warnings():  # of few images: summary and report say it
             warnings.filterwarnings("ignore", message="Frechet distance")
             return distance.compute().item()

@@ -6,7 +6,6 @@ emotions, H side of an image.
 
 import math
 import warnings
-from collections import defaultdict
 from typing import Any, NamedTuple
 
 import torch
@@ -28,6 +27,7 @@ from uniemo.metrics import (
     bootstrap_interval,
     image_clarity,
 )
+from uniemo.utils.processes import gathered, rank_and_size
 from uniemo.vision.features import FeatureTable
 from uniemo.vision.images import GeneratedBatch
 
@@ -56,6 +56,8 @@ class GenerationResult(NamedTuple):
 
 class GenerationMetrics:
     """All metrics of generated images, updated batch by batch.
+
+    Several processes may share the batches out (:func:`uniemo.utils.processes.share`).
 
     Args:
         networks: The networks, on ``device``.
@@ -96,12 +98,12 @@ class GenerationMetrics:
         self.semantic = SemanticDiversity(networks.semantic.width, **size).to(device)
         self.diversity = PerceptualDiversity(networks.perceptual.width, **size).to(device)
         self.published = published
-        self.values: defaultdict[str, list[Tensor]] = defaultdict(list)  # per image, for intervals
-        self.copies: list[Tensor] = []
-        self.examples: list[GeneratedExample] = []
-        self.counts = torch.zeros(len(emotions), dtype=torch.long)
+        self.rows: list[dict[str, Tensor]] = []  # of each batch, a value per image [B]
+        self.examples: list[list[GeneratedExample]] = []  # of each batch
 
-        real, emotion = reference.features.to(device), reference.emotion.to(device)
+        rank, step = rank_and_size()
+        real = reference.features[rank::step].to(device)
+        emotion = reference.emotion[rank::step].to(device)
         self.frechet.update(real, real=True)
         self.kernel.update(real, emotion, real=True)
         self.neighbours.update(real, emotion, real=True)
@@ -110,7 +112,6 @@ class GenerationMetrics:
     def update(self, batch: GeneratedBatch) -> None:
         """Add a batch of generated images."""
         image, emotion = batch.image.to(self.device), batch.emotion.to(self.device)
-        self.counts += batch.emotion.bincount(minlength=len(self.counts))
         networks = self.networks
         features = networks.features(image)
 
@@ -129,27 +130,32 @@ class GenerationMetrics:
         prediction = self.judge.predict(judge_features)
         predicted = prediction.emotion.argmax(dim=1)  # [B]
         self.accuracy.update(prediction.emotion, emotion)
-        self.values[f"emo_a_{len(self.counts)}"].append((predicted == emotion).cpu())
+        values = {f"emo_a_{len(self.emotions)}": predicted == emotion}
         if self.emotions.two_classes:
             polarity = torch.tensor(self.emotions.two_classes, device=self.device)
-            self.values["emo_a_2"].append((polarity[predicted] == polarity[emotion]).cpu())
+            values["emo_a_2"] = polarity[predicted] == polarity[emotion]
         objects, scene = prediction.objects, prediction.scene
         if networks.clarity is not None:
             objects, scene = (network(image).softmax(dim=1) for network in networks.clarity)
         if objects is not None and scene is not None:
             self.clarity.update(objects, scene, emotion)
-            self.values["sem_c"].append(image_clarity(objects, scene).cpu())
+            values["sem_c"] = image_clarity(objects, scene)
 
         similarity, row = nearest(F.normalize(judge_features, dim=1), self.training)  # [B] each
-        self.copies.append((similarity > self.copy_threshold).cpu())
+        values |= {"emotion": emotion, "copy": similarity > self.copy_threshold}
+        self.rows.append({key: column.cpu() for key, column in values.items()})
+        self.examples.append([])
         for i in (batch.index < N_EXAMPLES).nonzero()[:, 0].tolist():
             kept = (image[i] * 255).round().to(torch.uint8).cpu()
             labels = int(emotion[i]), int(predicted[i]), int(row[i])
-            self.examples.append(GeneratedExample(kept, *labels, similarity[i].item()))
+            self.examples[-1].append(GeneratedExample(kept, *labels, similarity[i].item()))
 
     def compute(self) -> GenerationResult:
         """Return the metrics over all images so far; NaN where there are too few."""
         networks = self.networks
+        batches = gathered(self.rows)
+        rows = {key: torch.cat([batch[key] for batch in batches]) for key in batches[0]}
+        counts = rows.pop("emotion").bincount(minlength=len(self.emotions))
         with warnings.catch_warnings():  # of few images: summary and report say it
             warnings.filterwarnings("ignore", message="Frechet distance")
             frechet = self.frechet.compute().item()
@@ -157,7 +163,7 @@ class GenerationMetrics:
         values = self.kernel.compute() | self.neighbours.compute()
         values |= self.diversity.compute() | self.semantic.compute()
         metrics: dict[str, Any] = {
-            "n_images": int(self.counts.sum()),
+            "n_images": int(counts.sum()),
             "fid": frechet,
             "fid_features": networks.distances.name,
             "fid_reference": "real pictures of the test split",
@@ -169,9 +175,9 @@ class GenerationMetrics:
             **{key: value.item() for key, value in accuracy.items() if value.ndim == 0},
             "sem_d": values["sem_d"].item(),
             "sem_d_features": networks.semantic.name,
-            "near_copies": torch.cat(self.copies).double().mean().item(),
+            "near_copies": rows.pop("copy").double().mean().item(),
         }
-        if "sem_c" in self.values:
+        if "sem_c" in rows:
             values |= self.clarity.compute()
             metrics["sem_c"] = values["sem_c"].item()
             metrics["sem_c_classifiers"] = (
@@ -181,7 +187,7 @@ class GenerationMetrics:
             )
         if self.published is not None:
             metrics["published"] = self.published.compute()
-        columns = {"n_images": self.counts} | {
+        columns = {"n_images": counts} | {
             key: (accuracy | values)[f"{key}_per_emotion"]
             for key in (*(key for key in accuracy if accuracy[key].ndim == 0), *BY_EMOTION)
             if key in accuracy | values
@@ -190,10 +196,9 @@ class GenerationMetrics:
             name: {key: column[e].item() for key, column in columns.items()}
             for e, name in enumerate(self.emotions.names)
         }
-        metrics["intervals"] = {
-            key: bootstrap_interval(torch.cat(parts)) for key, parts in self.values.items()
-        }
-        return GenerationResult(metrics, self.examples, self.copy_threshold)
+        metrics["intervals"] = {key: bootstrap_interval(column) for key, column in rows.items()}
+        examples = [example for batch in gathered(self.examples) for example in batch]
+        return GenerationResult(metrics, examples, self.copy_threshold)
 
 
 def nearest(features: Tensor, others: Tensor, chunk: int = 1024) -> tuple[Tensor, Tensor]:

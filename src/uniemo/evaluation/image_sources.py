@@ -11,6 +11,7 @@ from torch import Tensor
 from uniemo.diffusion import SamplingConfig, StableDiffusion, image_generator, sample
 from uniemo.emotions import Emotions
 from uniemo.model.uniemo import UniEmo
+from uniemo.utils.processes import share
 from uniemo.vision.images import GeneratedBatch
 
 BASELINE_PROMPT = "an image of {}"  # published: EmoGen's prompt for Stable Diffusion
@@ -19,10 +20,10 @@ BASELINE_PROMPT = "an image of {}"  # published: EmoGen's prompt for Stable Diff
 def emotion_index_batches(
     n_emotions: int, per_emotion: int, batch_size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield emotions [B] and indices [B] of all images, emotion by emotion."""
+    """Yield emotions [B] and indices [B] of the batches of this process, emotion by emotion."""
     emotion = torch.arange(n_emotions).repeat_interleave(per_emotion)
     index = torch.arange(per_emotion).repeat(n_emotions)
-    yield from zip(emotion.split(batch_size), index.split(batch_size), strict=True)
+    yield from share(zip(emotion.split(batch_size), index.split(batch_size), strict=True))
 
 
 def images_from_model(

@@ -20,6 +20,7 @@ from uniemo.metrics import (
     SemanticClarity,
     published_pairs,
 )
+from uniemo.utils.processes import gathered, rank_and_size
 from uniemo.vision.images import GeneratedBatch, squash
 
 N_PAIRS = 10
@@ -70,7 +71,8 @@ class PublishedMetrics:
         self.networks, self.device = networks, device
         distances, classes = networks.distances, len(counts)
         self.frechet = FrechetDistance(distances.width, distances.name).to(device)
-        self.frechet.update(reference.to(device), real=True)
+        rank, size = rank_and_size()
+        self.frechet.update(reference[rank::size].to(device), real=True)
         self.clarity = SemanticClarity(num_classes=classes).to(device)
         self.semantic = PublishedSemanticDiversity(
             networks.semantic.width, N_PAIRS, num_classes=classes
@@ -102,8 +104,9 @@ class PublishedMetrics:
 
     def compute(self) -> dict[str, float]:
         """Return ``fid``, ``diversity``, ``sem_d`` and, with own classifiers, ``sem_c``."""
+        kept = dict(gathered(list(self.kept.items())))
         distances = [
-            (self.kept[first].double() - self.kept[second]).square().sum()
+            (kept[first].double() - kept[second]).square().sum()
             for first, second in self.pairs.flatten(0, 1).tolist()
         ]
         with warnings.catch_warnings():  # of few images: summary and report say it

@@ -24,6 +24,7 @@ from uniemo.fusion import AttributeBase
 from uniemo.metrics import LabelDistribution, PointingGame, bootstrap_interval
 from uniemo.model.uniemo import UniEmo
 from uniemo.understanding import name_positives
+from uniemo.utils.processes import gathered
 from uniemo.utils.progress import track
 from uniemo.vision.features import FeatureCache, FeatureRequest
 from uniemo.vision.linear_probe import fit_linear_probe
@@ -82,8 +83,9 @@ def evaluate_understanding(
 ) -> UnderstandingResult:
     """Evaluate a model, on ``device``, on the test split; return ``n_examples`` with attention.
 
-    It runs without autocast, in the precision of the weights. The test of a training phase runs in
-    the precision of the training, so the two can differ where two emotions are nearly as likely.
+    Several processes share the images out. It runs without autocast, in the precision of the
+    weights. The test of a training phase runs in the precision of the training, so the two can
+    differ where two emotions are nearly as likely.
     """
     n_emotions, two_classes = len(module.emotions), module.emotions.two_classes
     metrics = MetricCollection(
@@ -98,7 +100,7 @@ def evaluate_understanding(
     pointing = {"scene": PointingGame().to(device), "object": PointingGame().to(device)}
     composed = read_composed_annotations(data, "test")
     voted = LabelDistribution().to(device)
-    targets, predictions = [], []
+    rows: list[tuple[Tensor, Tensor, Tensor]] = []  # of each batch: image, emotion, predicted
     retrieved: dict[str, list[Tensor]] = {"scene": [], "object": []}
     examples: list[AttentionExample] = []
     loader = data.test_dataloader()
@@ -115,8 +117,7 @@ def evaluate_understanding(
         metrics.update(probability, emotion)
         if "votes" in batch:
             voted.update(probability, batch["votes"].to(device))
-        targets.append(emotion.cpu())
-        predictions.append(predicted.cpu())
+        rows.append((batch["index"], emotion.cpu(), predicted.cpu()))
         scene = module.fusion.scene_base.retrieve(output.scene).cpu()  # [B]
         object_ = module.fusion.object_base.retrieve(output.object).cpu()  # [B]
         retrieved["scene"].append((scene == batch["scene"])[batch["scene"] >= 0])
@@ -136,13 +137,14 @@ def evaluate_understanding(
             missing = max(n_examples - len(examples), 0)
             examples += _examples(module, batch, maps, box, predicted, missing)
 
-    target, prediction = torch.cat(targets), torch.cat(predictions)
+    index, target, prediction = (torch.cat(part) for part in zip(*gathered(rows), strict=True))
+    target, prediction = target[index.argsort()], prediction[index.argsort()]
     values = metrics.compute()
     hit = (target == prediction).double()
     understanding: dict[str, Any] = {
         name: values[name].item() for name in ("accuracy", "f1_macro", "ece")
     }
-    if voted.update_called:
+    if any(gathered([voted.update_called])):
         distances = voted.compute()
         understanding |= {f"votes_{name}": value.item() for name, value in distances.items()}
     understanding["confusion"] = values["confusion"].tolist()
@@ -163,11 +165,11 @@ def evaluate_understanding(
         understanding["intervals"]["accuracy_polarity"] = bootstrap_interval(same)
     queries: dict[str, Any] = {}  # stays empty without names and boxes
     for name, parts in retrieved.items():
-        right = torch.cat(parts)
+        right = torch.cat(gathered(parts))
         if len(right):
             queries[f"retrieval_{name}"] = right.double().mean().item()
     for name, metric in pointing.items():
-        if metric.update_called:
+        if any(gathered([metric.update_called])):
             rates = metric.compute()
             queries[f"pointing_{name}"] = rates["pointing"].item()
             queries["pointing_chance"] = rates["pointing_chance"].item()

@@ -7,6 +7,7 @@ features, W width of the text encoder, E width of CLIP's joint space, S and O nu
 object names, K of either, C emotions, c latent channels.
 """
 
+import gc
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Literal
 
 import lightning
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
@@ -339,16 +341,34 @@ class UniEmo(lightning.LightningModule):
             if self.trainer.is_global_zero:
                 print(f"Compiling: the first steps take minutes; later runs find it in {folder}")
 
+    def _register_trained(self) -> None:
+        """Let DDP know the weights that are trained from now on.
+
+        It expects a gradient of every weight that was trained when it was made. The earlier one
+        takes its hooks off the weights as soon as nothing refers to it any more.
+        """
+        strategy = self.trainer.strategy
+        if isinstance(strategy, DDPStrategy) and isinstance(
+            strategy.model, DistributedDataParallel
+        ):
+            strategy.model = self
+            gc.collect()
+            strategy.configure_ddp()
+            self.on_fit_start()
+
     def on_train_start(self) -> None:
         """Freeze what the stage's rates freeze, also where a fit goes on within an epoch."""
         self.on_train_epoch_start()
 
     def on_train_epoch_start(self) -> None:
         """Freeze what the stage's rates freeze."""
-        self.understanding.chain.visual.proj.requires_grad_(False)  # the chain never uses it
         rates = getattr(self.settings.optimizer, self.stage)
+        before = [parameter.requires_grad for parameter in self.parameters()]
+        self.understanding.chain.visual.proj.requires_grad_(False)  # the chain never uses it
         for group, _, parameter in trained_parameters(self):
             parameter.requires_grad_(getattr(rates, group) > 0)
+        if before != [parameter.requires_grad for parameter in self.parameters()]:
+            self._register_trained()
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         """Make dropout a function of (seed, epoch, batch, process), so that resuming is exact."""

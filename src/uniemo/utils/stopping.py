@@ -53,6 +53,8 @@ class StopSignals:
             yield
         except BaseException:
             if self.received is None:
+                for child in self.children():  # they may wait for this process for hours
+                    child.kill()
                 raise
         finally:
             self.listens = False

@@ -17,6 +17,7 @@ from torch import Tensor
 from uniemo.batch import Batch
 from uniemo.utils.files import remove_leftovers, write_tensors
 from uniemo.utils.fingerprints import fingerprint
+from uniemo.utils.processes import barrier, gathered, is_first_of_node, share
 from uniemo.utils.progress import track
 from uniemo.utils.seeding import stratified_rows
 from uniemo.vision.networks import ImageNetwork
@@ -82,6 +83,8 @@ class FeatureCache:
     def load(self, requests: Sequence[FeatureRequest], split: str) -> list[FeatureTable]:
         """Return a table for each request; one pass computes all that are not on disk.
 
+        Several processes share the images out; all must ask for the same.
+
         Args:
             requests: Which features.
             split: "train", "val" or "test".
@@ -90,7 +93,8 @@ class FeatureCache:
         pairs = [(request, chosen_rows(emotion, request.limit)) for request in requests]
         paths = [self._path(request, split, rows) for request, rows in pairs]
         wanted = dict(zip(paths, pairs, strict=True))
-        missing = {p: pair for p, pair in wanted.items() if not _is_whole(p, pair[1])}
+        lacking = gathered([p for p, pair in wanted.items() if not _is_whole(p, pair[1])])
+        missing = {path: pair for path, pair in wanted.items() if path in lacking}
         if missing:
             self._compute(missing, split)
         return [FeatureTable(**load_file(path)) for path in paths]
@@ -106,7 +110,7 @@ class FeatureCache:
         """Write the missing tables, each of some rows of the split [n] bool."""
         remove_leftovers(self.cache)
         any_rows = torch.stack([rows for _, rows in missing.values()]).any(dim=0)  # [n]
-        loader = self.data.plain_dataloader(split, any_rows.nonzero()[:, 0].tolist())
+        loader = self.data.plain_dataloader(split, list(share(any_rows.nonzero()[:, 0].tolist())))
         parts: dict[Path, list[FeatureTable]] = {path: [] for path in missing}
         for batch in track(loader, f"Features of the {split} split", len(loader)):
             seen: dict[Any, Tensor] = {}  # images that several networks read
@@ -124,9 +128,13 @@ class FeatureCache:
                 labels = (batch["emotion"], batch["scene"], batch["objects"], batch["index"])
                 features = request.network(image).cpu()  # [B, F]
                 parts[path].append(FeatureTable(features, *(column[chosen] for column in labels)))
-        for path, tables in parts.items():
-            columns = zip(*tables, strict=True)
-            write_tensors(path, FeatureTable(*(torch.cat(column) for column in columns))._asdict())
+        for path, own in parts.items():
+            columns = (torch.cat(column) for column in zip(*gathered(own), strict=True))
+            table = FeatureTable(*columns)
+            order = table.row.argsort()
+            if is_first_of_node():
+                write_tensors(path, {key: rows[order] for key, rows in table._asdict().items()})
+        barrier()
 
 
 def _is_whole(path: Path, rows: Tensor) -> bool:

@@ -16,6 +16,7 @@ from torchvision.transforms.v2 import functional as F
 
 from uniemo.emotions import Emotions
 from uniemo.errors import UserError
+from uniemo.utils.processes import share
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -65,12 +66,12 @@ class EmotionImageFolder:
         return torch.tensor([row[0] for row in self.files]).bincount(minlength=len(self.emotions))
 
     def batches(self, batch_size: int) -> Iterator[GeneratedBatch]:
-        """Yield all images.
+        """Yield the images of this process: every batch, or every so many of them.
 
         Raises:
             UserError: If one cannot be decoded; none is ever replaced by another.
         """
-        for start in range(0, len(self.files), batch_size):
+        for start in share(range(0, len(self.files), batch_size)):
             rows = self.files[start : start + batch_size]
             yield GeneratedBatch(
                 torch.stack([read_image(path, self.size) for _, _, path in rows]),
