@@ -19,6 +19,7 @@ from uniemo.pipeline.picture_request import MAX_INTENSITY
 LARGEST_FILE = "30mb"
 AT_ONCE = 2  # people who are served at the same time; others wait
 MAX_PICTURES = 8
+KEPT = 3600  # seconds that uploads and pictures stay on the disk
 OWN_HOST = (
     "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
     "style-src 'self' 'unsafe-inline'; connect-src 'self' ws: data: blob:"
@@ -60,7 +61,9 @@ def build_page(studio: Studio) -> gr.Blocks:
     """Return the page on a pipeline."""
     names = list(studio.pipe.emotions.names)
     sampling = studio.pipe.emotion_model.settings.sampling
-    with gr.Blocks(title="UniEmo", analytics_enabled=False, fill_width=True) as page:
+    with gr.Blocks(
+        title="UniEmo", analytics_enabled=False, fill_width=True, delete_cache=(KEPT, KEPT)
+    ) as page:
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             with gr.Column(min_width=320):
@@ -188,20 +191,26 @@ def launch(page: gr.Blocks, port: int | None, wait: bool = True) -> str:
         page: The page.
         port: Its port; None for the first free one from 7860 on.
         wait: Whether to stay until it is interrupted.
+
+    Raises:
+        UserError: If the port is taken.
     """
-    _, address, _ = page.launch(
-        server_name="127.0.0.1",
-        server_port=port,
-        share=False,
-        ssr_mode=False,
-        quiet=not wait,
-        prevent_thread_lock=True,
-        max_file_size=LARGEST_FILE,
-        theme=SYSTEM,
-        css=STYLE,
-        footer_links=[],
-        app_kwargs={"middleware": [Middleware(OwnHostOnly)]},
-    )
+    try:
+        _, address, _ = page.launch(
+            server_name="127.0.0.1",
+            server_port=port,
+            share=False,
+            ssr_mode=False,
+            quiet=not wait,
+            prevent_thread_lock=True,
+            max_file_size=LARGEST_FILE,
+            theme=SYSTEM,
+            css=STYLE,
+            footer_links=[],
+            app_kwargs={"middleware": [Middleware(OwnHostOnly)]},
+        )
+    except OSError as error:
+        raise UserError(f"port {port} cannot be used; give another --port") from error
     if wait:
         page.block_thread()
     return address

@@ -48,6 +48,7 @@ class Studio:
     pipe: UniEmoPipeline
     judge: Judge | None = None
     _stops: dict[str, Event] = field(default_factory=dict)
+    _folder: tempfile.TemporaryDirectory[str] = field(default_factory=tempfile.TemporaryDirectory)
 
     def __post_init__(self) -> None:
         """Leave the progress to the page."""
@@ -116,7 +117,7 @@ class Studio:
     def _shown(self, output: UniEmoPipelineOutput) -> Painted:
         assert isinstance(output.images, list)
         verdicts = self._verdicts(output.images)
-        folder = Path(tempfile.mkdtemp(prefix="uniemo-words-"))
+        folder = Path(tempfile.mkdtemp(dir=self._folder.name))
         gallery, words = [], []
         for i, (image, verdict) in enumerate(zip(output.images, verdicts, strict=True)):
             parts = [

@@ -82,7 +82,12 @@ def run_module(name: str, arguments: list[str], function: str = "main") -> None:
     getattr(import_module(f"uniemo.cli.{name}"), function)(arguments)
 
 
-EXTRAS = {"eval": "eval", "ablate": "study", "dials": "eval", "play": "app"}
+EXTRAS = {
+    "eval": "eval",
+    "ablate": "study",
+    "dials": "eval",
+    "play": "app",
+}
 """Commands whose packages an extra installs."""
 PICTURES = ("read", "paint", "blend", "edit")
 """Commands that use a trained model on photos and emotions."""
