@@ -141,7 +141,7 @@ def test_one_seed_claims_nothing(study, tmp_path):
     text = page_of(one, tmp_path)
     assert "against `none`" not in text
     assert "One seed: differences cannot be told from chance here." in text
-    assert "+40.00" in text
+    assert "**cannot be told**. `full_filter` +40.00 points in test score over `none`." in text
 
 
 def test_where_nothing_is_covered_the_rule_names_no_space(study, tmp_path):

@@ -64,11 +64,11 @@ def points(measure: Measure) -> str:
 
 
 def interval(difference: Estimate, measure: Measure) -> str:
-    """Write a difference and its 95 % interval."""
-    half = difference.half_width() or 0.0
-    numbers = [difference.mean, difference.mean - half, difference.mean + half]
-    mean, low, high = (f"{number * measure.scale:+.{measure.digits}f}" for number in numbers)
-    return f"{mean}{points(measure)} ({low} to {high})"
+    """Write a difference and its 95 % interval, if it has one."""
+    half = difference.half_width()
+    ends = [] if half is None else [difference.mean - half, difference.mean + half]
+    numbers = [f"{n * measure.scale:+.{measure.digits}f}" for n in (difference.mean, *ends)]
+    return f"{numbers[0]}{points(measure)}" + (f" ({' to '.join(numbers[1:])})" if ends else "")
 
 
 def sentences(table: Table) -> list[str]:
