@@ -1,3 +1,4 @@
+import json
 import multiprocessing
 import pickle
 import shutil
@@ -108,6 +109,17 @@ def test_shards_are_disjoint_and_cover_all_at_any_moment(tmp_path: Path) -> None
     cache.fill(fake_encode, batches(first[:2]))
     assert sorted(first + cache.missing_rows(1, 2)) == list(range(N))
     assert sorted(cache.missing_rows(0, 2) + cache.missing_rows(1, 2)) == cache.missing_rows()
+
+
+def test_fingerprint_knows_neither_place_nor_version(folder: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(folder, tmp_path / "moved"))
+    config = json.loads((moved / "vae/config.json").read_text())
+    (moved / "vae/config.json").write_text(json.dumps(config | {"_diffusers_version": "0.1.0"}))
+    here, there = (
+        latent_fingerprint(StableDiffusion.from_pretrained(str(path), "float32").vae, 8, "emoset")
+        for path in (folder, moved)
+    )
+    assert here == there
 
 
 def test_fingerprint_changes_with_all_that_determines_a_latent(folder: Path) -> None:

@@ -7,6 +7,7 @@ Legend: N images of the split, B of a batch, c latent channels, h side length of
 image.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -28,12 +29,15 @@ def latent_fingerprint(vae: AutoencoderKL, image_size: int, dataset: str) -> str
     """Hash everything that determines a set of latents.
 
     Args:
-        vae: The encoder; its configuration and all its weights enter the hash.
+        vae: The encoder; its configuration and all its weights enter the hash, but neither its
+            place nor diffusers' version.
         image_size: H in pixels.
         dataset: Fingerprint of the images, their order and their crop.
     """
     weights = (part for pair in sorted(vae.state_dict().items()) for part in pair)
-    return fingerprint(vae.to_json_string(), str(image_size), dataset, *weights)
+    config = {key: value for key, value in vae.config.items() if not key.startswith("_")}
+    text = json.dumps(config, sort_keys=True, default=str)
+    return fingerprint(text, str(image_size), dataset, *weights)
 
 
 class LatentCache:
