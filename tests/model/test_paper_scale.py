@@ -5,7 +5,7 @@ from torch import Tensor
 
 from uniemo.config.experiment import Experiment
 from uniemo.diffusion.random_weights import STABLE_DIFFUSION_15, random_stable_diffusion
-from uniemo.model import assemble
+from uniemo.model import assemble, build_model
 from uniemo.model.optimizer import trained_parameters
 from uniemo.understanding import load_clip
 
@@ -42,6 +42,15 @@ def test_paper_scale_has_the_papers_widths_and_trains_what_the_paper_trains():
         "heads": head + 2 * projection + 2,
         "mappers": 3 * mapper,
     }
+
+
+def test_a_dry_run_builds_paper_scale_without_a_download():
+    settings = Experiment.read("emoset").changed({"model.random_weights": True}).model
+    with torch.device("meta"):
+        model = build_model(settings)
+    assert model.head.unet.dtype == torch.bfloat16
+    assert model.noise.shape == (4, 64, 64)
+    assert int(model.head.prompts.tokenizer("awe").input_ids[0]) == 49406
 
 
 class Fused(torch.autograd.Function):

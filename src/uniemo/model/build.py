@@ -22,8 +22,9 @@ def build_model(settings: ModelSettings) -> UniEmo:
     Raises:
         UserError: If weights are missing or do not fit together.
     """
-    random, source = settings.random_weights, resolve(settings.clip.model)
-    backbone = load_clip(source, settings.clip.pretrained, load_weights=not random)
+    random, clip = settings.random_weights, settings.clip
+    pretrained = None if random else clip.pretrained
+    backbone = load_clip(resolve(clip.model), pretrained, load_weights=not random)
     head = None if settings.diffusion is None else settings.diffusion.load(random)
     if settings.start_from is None:
         return assemble(backbone, head, settings)
