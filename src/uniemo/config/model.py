@@ -254,9 +254,12 @@ class OptimizerConfig:
     """Whether CLIP and the U-Net compute their activations again in the backward pass instead of
     keeping them: a third more work, a fraction of the memory."""
 
+    skip: int = 0
+    """Steps whose gradient is not finite that are skipped before the fit stops (extension)."""
+
     def __post_init__(self) -> None:
         """Raise a UserError if a number is out of range."""
-        check_least(self, "model.optimizer", weight_decay=0, weight_decay_visual=0)
+        check_least(self, "model.optimizer", weight_decay=0, weight_decay_visual=0, skip=0)
         if not 0 <= self.warmup <= 1:
             raise UserError(f"model.optimizer.warmup is {self.warmup}; give a share from 0 to 1")
 

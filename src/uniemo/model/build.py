@@ -6,6 +6,7 @@ import torch
 
 from uniemo.config.model import ModelSettings
 from uniemo.diffusion import StableDiffusion
+from uniemo.errors import known_step
 from uniemo.fusion import Fusion
 from uniemo.model.checkpoint import read_checkpoint, trained_word_width
 from uniemo.model.painter import Painter
@@ -94,4 +95,6 @@ def load_model(path: str | Path) -> UniEmo:
         UserError: If the file is missing or no checkpoint of UniEmo.
     """
     saved = read_checkpoint(path)["hyper_parameters"]
-    return build_model(ModelSettings.of_trained(saved, start_from=str(path))).eval()
+    with known_step(f"the settings in checkpoint {path} cannot be read", "give another"):
+        settings = ModelSettings.of_trained(saved, start_from=str(path))
+    return build_model(settings).eval()

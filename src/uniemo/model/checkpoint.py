@@ -17,7 +17,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Open a checkpoint file of UniEmo, tensors and plain types only; tensors are read when used.
 
     Raises:
-        UserError: If it is missing, broken, or of another model or version.
+        UserError: If it is missing, broken, not finite, or of another model or version.
     """
     path = Path(path)
     if not path.is_file():
@@ -28,13 +28,33 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(
             f"checkpoint {path} cannot be read ({first_line(error)}); give another"
         ) from error
-    if not isinstance(checkpoint, dict) or "names" not in checkpoint:
+    if not _is_ours(checkpoint):
         raise UserError(f"{path} is no checkpoint of UniEmo; give one that training wrote")
     if WORD_WIDTH not in checkpoint["state_dict"]:
         raise UserError(
             f"{path} was written by another version of uniemo; train anew with this one"
         )
+    check_finite(checkpoint["state_dict"], path)
     return checkpoint
+
+
+def _is_ours(checkpoint: Any) -> bool:
+    """Return whether a file's content has the form of a checkpoint."""
+    if not isinstance(checkpoint, dict):
+        return False
+    names, state, settings = (
+        checkpoint.get(key) for key in ("names", "state_dict", "hyper_parameters")
+    )
+    return (
+        isinstance(names, dict)
+        and isinstance(settings, dict)
+        and isinstance(state, dict)
+        and all(isinstance(value, Tensor) for value in state.values())
+        and all(
+            isinstance(names.get(kind), list) and all(isinstance(n, str) for n in names[kind])
+            for kind in ("scene", "object")
+        )
+    )
 
 
 def check_finite(content: Any, path: Path) -> None:

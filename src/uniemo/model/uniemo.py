@@ -42,6 +42,7 @@ from uniemo.fusion import (
 )
 from uniemo.model.callbacks import EmotionSpacePass, LatentPass
 from uniemo.model.compilation import compile_networks
+from uniemo.model.finite import FiniteSteps
 from uniemo.model.optimizer import (
     adamw,
     parameter_groups,
@@ -287,8 +288,8 @@ class UniEmo(lightning.LightningModule):
             )
 
     def configure_callbacks(self) -> list[lightning.Callback]:
-        """Return the passes over the training split that every fit makes."""
-        return [LatentPass(), EmotionSpacePass()]
+        """Return the passes over the training split that every fit makes, and its watch."""
+        return [LatentPass(), EmotionSpacePass(), FiniteSteps(self.settings.optimizer.skip)]
 
     # --- Training ------------------------------------------------------------------------------
 
