@@ -16,7 +16,7 @@ READY := $(VENV)/clone.txt
 OTHER := $(filter-out $(CURDIR),$(shell cat $(READY) 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help install data backbones train eval ablate play test lint docs bench soak clean rebind
+.PHONY: help install data backbones train eval ablate play test lint docs bench soak clean rebind fuzz audit
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -83,6 +83,13 @@ bench: $(READY) ## speed and memory beside the public procedure (ARGS=--short: m
 
 soak: $(READY) ## kills, stops, full disks, two at once and long runs, on tiny files (an hour)
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+fuzz: $(READY) ## read 100,000 damaged files: each is read or refused in one line
+	@HF_HUB_OFFLINE=1 $(BIN)/python -m tests.fuzz $(ARGS)
+
+audit: $(READY) ## list known advisories of the pinned packages (needs an index of them)
+	@$(BIN)/python -m pip_audit --version > /dev/null 2>&1 || $(BIN)/python -m pip install --quiet pip-audit
+	@$(BIN)/python -m pip_audit --requirement constraints.txt --no-deps --disable-pip
 
 clean: ## remove caches and builds (keeps data, runs and the environment)
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -150,11 +150,12 @@ def _pictures(report: CheckReport, split: str, table: datasets.Dataset) -> list[
 
     def read(index: int) -> _Picture | str:
         row = images[index]
+        source = row["image"] or {"path": None, "bytes": None}  # of a hub's copy it may be null
         try:
-            content = encoded(row["image"])
+            content = encoded(source)
             look = signature(content)
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
-            return f"{row['image']['path'] or row['image_id']}: {first_line(error)}"
+        except OSError as error:
+            return f"{source['path'] or row['image_id']}: {first_line(error)}"
         return _Picture(split, row["image_id"], blake2b(content, digest_size=16).digest(), look)
 
     with ThreadPoolExecutor(os.cpu_count()) as readers:

@@ -94,11 +94,12 @@ class EmotionImages(Dataset[dict[str, Any]]):
         if self.seed is not None:
             generator = np.random.default_rng([Stream.AUGMENTATION, self.seed, epoch, index])
         transform = self.crop_transform if epoch < self.crop_epochs else self.transform
-        with open_image(row["image"], row["image_id"]) as image:
+        source = row["image"] or {"path": None, "bytes": None}  # of a hub's copy it may be null
+        with open_image(source, row["image_id"]) as image:
             try:
                 clip, diffusion, flipped = transform(image, generator)
-            except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
-                raise unreadable(row["image"]["path"] or row["image_id"], error) from None
+            except Exception as error:  # Pillow's decoders raise a dozen kinds
+                raise unreadable(source["path"] or row["image_id"], error) from None
         objects = torch.zeros(self.n_objects, dtype=torch.bool)  # [O]
         objects[row["objects"]] = True
         sample = {

@@ -189,11 +189,23 @@ class EmoSetDataModule(LightningDataModule, EmotionData):
         return list(self._table(split)["image_id"])
 
     def prepare_data(self) -> None:
-        """Read the annotations into the cache, in one process."""
+        """Read the annotations into the cache, in one process.
+
+        Raises:
+            UserError: If a row is wrong, or an image is listed twice.
+        """
+        split_of: dict[str, str] = {}
         for split in self._source.splits:
             table = self._source.table(split, self.cache_dir)
             if self.max_unreadable:
                 without_unreadable(table, split, self.max_unreadable, self.cache_dir)
+            for name in table["image_id"]:
+                if name in split_of:
+                    raise UserError(
+                        f"image {name} of {self.root} is listed twice, in {split_of[name]} and in "
+                        f"{split}; remove a row (uniemo data check lists all)"
+                    )
+                split_of[name] = split
         if self.generated is not None:
             self._generated_table(self.generated)
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from uniemo.emotions import EMOTIONS, Emotions
-from uniemo.errors import UserError
+from uniemo.errors import UserError, known_step
 
 
 class Labels(NamedTuple):
@@ -49,12 +49,10 @@ def read_labels(path: Path) -> Labels:
     Raises:
         UserError: If it is missing or malformed.
     """
-    try:
+    if not path.is_file():
+        raise UserError(f"{path}, the file of emotions, does not exist")
+    with known_step(f"{path} cannot be read", "give a YAML file in UTF-8"):
         content = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}, the file of emotions, does not exist") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read as YAML ({' '.join(str(error).split())})") from None
     content = content if isinstance(content, dict) else {}
     unknown = set(content) - {"names", "polarity", "labels"}
     names, further = content.get("names"), content.get("labels") or {}
@@ -69,7 +67,9 @@ def read_labels(path: Path) -> Labels:
     index |= {name: i for i, name in enumerate(emotions.names)}
     for label, name in further.items():
         if plain(name) not in emotions.names:
-            raise UserError(f"{path}: label {label!r} stands for {name!r}, which is no emotion")
+            raise UserError(
+                f"{path}: label {label!r:.80} stands for {name!r:.80}, which is no emotion"
+            )
         index[plain(label)] = emotions.index(plain(name))
     return Labels(emotions, index)
 

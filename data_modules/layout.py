@@ -161,6 +161,8 @@ class EmoSetLayout:
             raise UserError(
                 f"image {image} of {split}.json is missing; copy it there or remove its row"
             )
+        if image.is_symlink() and not image.resolve().is_relative_to(self._absolute_root):
+            raise UserError(f"image {image} is a link out of the data folder; copy it there")
         annotation = read_annotation(self.root, split, row)
         scene = [] if annotation.scene is None else [annotation.scene]
         return {
@@ -179,6 +181,6 @@ def _indices(names: Any, indices: Mapping[str, int], attribute: str, path: Path)
     for name in names if indices else ():
         if not isinstance(name, str) or name not in indices:
             raise UserError(
-                f"{path}: {attribute} {name!r} is not in info.json; correct one of the two"
+                f"{path}: {attribute} {name!r:.80} is not in info.json; correct one of the two"
             )
     return [indices[name] for name in dict.fromkeys(names)] if indices else []

@@ -1,56 +1,21 @@
-"""Pictures of every kind as upright RGB, and how alike they look.
+"""How alike pictures look.
 
 Legend: N pictures, P pairs.
 """
 
-import warnings
 from io import BytesIO
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-# A hundred megapixels are a panorama here, not an attack; Pillow still refuses twice its limit.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-
-LONGEST: Final = 8
-"""Sides that a picture may be longer than wide; of a longer one the middle is taken."""
+from uniemo.utils.pictures import open_picture, upright_rgb
 
 THUMBNAIL: Final = 16
 """Side of what is compared to find near duplicates."""
 
 FLAT: Final = 2.0
 """Grey levels that a picture must deviate from one colour for it to be comparable."""
-
-
-def upright_rgb(image: Image.Image) -> Image.Image:
-    """Decode a picture as people see it, in 8-bit RGB.
-
-    It is turned as its EXIF data say; 16-bit grey keeps its range; what is transparent lies on
-    white; of an animation the first frame is taken.
-
-    Raises:
-        OSError: If it cannot be decoded.
-    """
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):  # convert would clip it
-        values = np.asarray(upright)
-        upright = Image.fromarray((values >> (8 if values.max() > 255 else 0)).astype(np.uint8))
-    if "A" in upright.getbands() or "transparency" in upright.info:
-        upright = upright.convert("RGBA")
-        ground = Image.new("RGBA", upright.size, "white")
-        upright = Image.alpha_composite(ground, upright)
-    return upright.convert("RGB")
-
-
-def middle(image: Image.Image) -> Image.Image:
-    """Return a picture, or of an extreme panorama its middle: resized whole it would be huge."""
-    width, height = image.size
-    longest = LONGEST * min(width, height)
-    if max(width, height) <= longest:
-        return image
-    left, top = max(0, width - longest) // 2, max(0, height - longest) // 2
-    return image.crop((left, top, width - left, height - top))
 
 
 def signature(content: bytes) -> np.ndarray:
@@ -63,7 +28,7 @@ def signature(content: bytes) -> np.ndarray:
     Raises:
         OSError: If the picture cannot be decoded.
     """
-    with Image.open(BytesIO(content)) as image:
+    with open_picture(BytesIO(content)) as image:
         image.draft("RGB", (4 * THUMBNAIL, 4 * THUMBNAIL))
         small = upright_rgb(image).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     pixels = np.asarray(small, np.float32)  # [16, 16, 3]

@@ -13,12 +13,12 @@ from shutil import copyfile
 from PIL import Image
 from rich.progress import track
 
-from data_modules.pixels import upright_rgb
 from data_modules.views import open_image, unreadable
 from uniemo.errors import UserError
 from uniemo.utils.command import run_command
 from uniemo.utils.emoset_files import SPLITS, SplitRow, read_info, read_split, write_split
 from uniemo.utils.files import atomic_path, read_json, write_json
+from uniemo.utils.pictures import upright_rgb
 
 NOTE = "resized.json"
 """Says what the copy is, and that this command may go on with it."""

@@ -20,8 +20,8 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from data_modules.pixels import middle, upright_rgb
 from uniemo.errors import UserError, first_line
+from uniemo.utils.pictures import middle, open_picture, upright_rgb
 
 CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
 """Mean of CLIP's training images, R, G, B in [0, 1] (open_clip's OPENAI_DATASET_MEAN)."""
@@ -156,8 +156,8 @@ def open_image(source: dict[str, str | bytes | None], name: str) -> Image.Image:
     """
     path, content = source["path"], source["bytes"]
     try:
-        return Image.open(BytesIO(content) if isinstance(content, bytes) else str(path))
-    except (OSError, Image.DecompressionBombError) as error:
+        return open_picture(BytesIO(content) if isinstance(content, bytes) else str(path))
+    except OSError as error:
         raise unreadable(path or name, error) from None
 
 

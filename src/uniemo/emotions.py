@@ -6,6 +6,7 @@ positive, then four negative emotions. See docs/method.md, "Data".
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Final, Self
 
 from uniemo.errors import UserError
@@ -24,6 +25,9 @@ EMOTIONS: Final = (
 
 N_EMOTIONS: Final = len(EMOTIONS)
 """Their number, 8."""
+
+LONGEST_NAME: Final = 60
+"""Characters of an emotion's name, which names folders and files."""
 
 MAX_EMOTIONS: Final = 64
 """Emotions that a data set may have: of an image's seed, six bits hold its emotion."""
@@ -63,11 +67,13 @@ class Emotions:
             object.__setattr__(self, field, tuple(getattr(self, field)))
         if not 2 <= len(self.names) <= MAX_EMOTIONS:
             raise UserError(
-                f"there are {len(self.names)} emotions ({', '.join(self.names[:5])}); "
+                f"there are {len(self.names)} emotions ({shorten(str(self), 200)}); "
                 f"a data set needs 2 to {MAX_EMOTIONS}"
             )
         for name in self.names:
-            if name != name.strip() or not name or name.startswith(".") or set(name) & set("/\\"):
+            if len(name) > LONGEST_NAME:
+                raise UserError(f"emotion {name[:20]!r}... is too long to name a folder; rename it")
+            if name != name.strip() or not name or name.startswith(".") or set(name) & set("/\\\0"):
                 raise UserError(f"emotion {name!r} cannot name a folder; rename it")
             if self.names.count(name) > 1:
                 raise UserError(f"emotion {name!r} comes twice; give each its own name")
@@ -91,12 +97,14 @@ class Emotions:
         names = tuple(names)
         if sorted(names) == sorted(EMOTIONS):
             names = EMOTIONS
+        if not isinstance(polarity or {}, Mapping):
+            raise UserError(f"polarity is {polarity!r:.80}; give positive or negative by name")
         given: dict[str, int | None] = {}
         for name, value in (polarity or {}).items():
             if name not in names or value not in (*POLARITIES, None):
                 raise UserError(
-                    f"polarity {value!r} of emotion {name!r}: give positive, negative or null "
-                    f"for some of {', '.join(names)}"
+                    f"polarity {value!r:.80} of emotion {name!r:.80}: give positive, negative or "
+                    f"null for some of {shorten(', '.join(names), 300)}"
                 )
             given[name] = None if value is None else POLARITIES.index(value)
         return cls(names, tuple(given.get(name, _KNOWN_POLARITY.get(name)) for name in names))

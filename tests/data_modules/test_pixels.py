@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_modules.pixels import middle, upright_rgb
 from data_modules.views import ViewTransform, open_image
 from uniemo.errors import UserError
+from uniemo.utils.pictures import middle, upright_rgb
 
 GREY = np.arange(0, 65536, 256, dtype=np.uint16).reshape(16, 16)
 COLOUR = np.random.default_rng(0).integers(0, 255, (12, 16, 3), dtype=np.uint8)

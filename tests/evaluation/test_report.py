@@ -187,3 +187,12 @@ def test_the_browser_check_sees_errors_requests_and_overflow(tmp_path):
     assert len(found.errors) == 1
     assert found.requests == ["https://example.org/x.png"]
     assert found.scroll_width > 390
+
+
+def test_foreign_text_is_escaped():
+    report, attack = full_report(), '"><script>alert(1)</script>'
+    report.dataset = attack
+    report.metrics = report.metrics | {"experiment": attack, "checkpoint": attack}
+    report.curves = {attack: {attack: next(iter(report.curves["joint"].values()))}}
+    assert "<script" not in report.html()
+    assert report.html().count("&lt;script&gt;") >= 5

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jinja2
 import pyarrow.parquet as parquet
-from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
@@ -17,6 +16,7 @@ from uniemo.evaluation.figures import attention_overlay, curve_svg, data_uri
 from uniemo.evaluation.generation_metrics import GeneratedExample
 from uniemo.evaluation.summary import number, percent
 from uniemo.evaluation.understanding_metrics import AttentionExample
+from uniemo.utils.pictures import open_picture, upright_rgb
 from uniemo.vision.images import evenly_spaced
 
 
@@ -134,7 +134,13 @@ def read_filter_examples(folder: Path, emotions: Sequence[str]) -> list[FilterEx
         chosen += evenly_spaced(found, max(N_FILTER_EXAMPLES // len(refused), 1))
     examples = []
     for row in chosen:
-        with Image.open(folder / row["image"]) as opened:
-            image = pil_to_tensor(opened.convert("RGB"))
+        path = folder / row["image"]
+        if not path.resolve().is_relative_to(folder.resolve()) and not path.is_absolute():
+            continue
+        try:
+            with open_picture(path) as opened:
+                image = pil_to_tensor(upright_rgb(opened))
+        except OSError:
+            continue  # it is an example
         examples.append(FilterExample(image, emotions[row["target"]], row["reason"]))
     return examples

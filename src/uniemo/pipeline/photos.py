@@ -3,18 +3,18 @@
 Legend: H side of the square that is read, in pixels, Q queries of a set, gh x gw patches.
 """
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from uniemo.errors import UserError
+from uniemo.utils.pictures import MAX_PIXELS, open_picture, upright_rgb
 from uniemo.vision.images import square
 
 Photo: TypeAlias = str | Path | Image.Image | np.ndarray | Tensor
@@ -22,21 +22,18 @@ Photo: TypeAlias = str | Path | Image.Image | np.ndarray | Tensor
 [3, height, width]. Arrays and tensors hold whole numbers in [0, 255] (uint8) or real ones in
 [0, 1]."""
 
-MAX_PIXELS = 100_000_000
-"""Pixels of the largest photo that is decoded: 300 MB in memory."""
-
 
 def open_photo(photo: Photo) -> Image.Image:
     """Return a photo as a PIL image in RGB, turned as its camera says.
 
     Raises:
-        UserError: If it is no image, broken, or has more than :data:`MAX_PIXELS`.
+        UserError: If it is no image, broken, or has too many pixels.
     """
     if isinstance(photo, str | Path):
         return _read(Path(photo))
     if isinstance(photo, Image.Image):
         _check_size(photo.size, "the photo")
-        return _upright(photo)
+        return upright_rgb(photo)
     if isinstance(photo, np.ndarray):
         photo = torch.from_numpy(np.array(photo))  # a copy, which may be written to
         photo = photo.movedim(-1, 0) if photo.ndim == 3 else photo
@@ -85,12 +82,10 @@ def _read(path: Path) -> Image.Image:
     if not path.is_file():
         raise UserError(f"photo {path} does not exist; give an image file")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # checked here
-            with Image.open(path) as opened:
-                _check_size(opened.size, f"photo {path}")
-                return _upright(opened)
-    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        with open_picture(path) as opened:
+            _check_size(opened.size, f"photo {path}")
+            return upright_rgb(opened)
+    except OSError as error:
         reason = " ".join(str(error).split())
         raise UserError(
             f"photo {path} cannot be read ({reason}); give an image file that is whole"
@@ -105,10 +100,6 @@ def _check_size(size: tuple[int, int], what: str) -> None:
         )
     if min(size) < 1 or max(size) > 20 * min(size):
         raise UserError(f"{what} has {width} x {height} pixels; crop it to a usual shape")
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    return ImageOps.exif_transpose(image).convert("RGB")
 
 
 def _of_tensor(photo: Tensor) -> Image.Image:

@@ -13,6 +13,7 @@ A folder in this layout holds
 Paths in rows are relative to the folder, or absolute.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -22,6 +23,11 @@ from uniemo.errors import UserError
 from uniemo.utils.files import read_json, write_json
 
 SPLITS: Final = ("train", "val", "test")
+
+LONGEST_PATH: Final = 4000
+"""Bytes; no system opens much longer ones."""
+LONGEST_NAME: Final = 255
+"""Bytes of a file's name."""
 
 _ROW: Final = '["amusement", "amusement_1", "image/.../1.jpg", "annotation/.../1.json"]'
 
@@ -124,8 +130,8 @@ def read_info(root: Path) -> Info:
     )
     try:
         return Info(Emotions.of(emotions, info["emotion"].get("polarity")), scenes, objects)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+    except (UserError, AttributeError, TypeError) as error:  # a polarity that is no mapping
+        raise UserError(f"{path}: emotion cannot be used ({error}); restore it") from None
 
 
 def read_split(
@@ -164,9 +170,16 @@ def _split_row(row: Any, place: str, emotions: Emotions) -> SplitRow:
         case [str(emotion), str(image), str(annotation)]:
             name = Path(image).stem
         case _:
-            raise UserError(f"{place}, is {row!r}; write it as {_ROW}")
+            raise UserError(f"{place}, is {row!r:.120}; write it as {_ROW}")
     if emotion not in emotions.names:
-        raise UserError(f"{place}: emotion {emotion!r} is unknown; use one of {emotions}")
+        raise UserError(f"{place}: emotion {emotion!r:.80} is unknown; use one of {emotions}")
+    for text in (name, image, annotation):
+        parts = Path(text).parts
+        long = len(text.encode()) > LONGEST_PATH or any(
+            len(part.encode()) > LONGEST_NAME for part in parts
+        )
+        if not parts or ".." in parts or "\0" in text or long:
+            raise UserError(f"{place}: {text!r:.80} is no path within the folder; correct it")
     return SplitRow(emotion, name, image, annotation)
 
 
@@ -182,13 +195,13 @@ def read_annotation(root: Path, split: str, row: SplitRow) -> Annotation:
         raise UserError(f"{path} holds no JSON object; write one with EmoSet's attributes")
     if content.get("emotion", row.emotion) != row.emotion:
         raise UserError(
-            f"{path} says {content['emotion']!r} but {split}.json says {row.emotion!r}; "
+            f"{path} says {content['emotion']!r:.80} but {split}.json says {row.emotion!r}; "
             "make them agree"
         )
     objects = content.get("object") or []
     objects = [objects] if isinstance(objects, str) else objects
     if not isinstance(objects, list):
-        raise UserError(f"{path}: object is {objects!r}; write a list of names")
+        raise UserError(f"{path}: object is {objects!r:.80}; write a list of names")
     return Annotation(
         _unit_number(content, "brightness", path),
         _unit_number(content, "colorfulness", path),
@@ -215,16 +228,18 @@ def _labels(info: Any, attribute: str, path: Path) -> list[str]:
 def _unit_number(content: dict[str, Any], key: str, path: Path) -> float:
     number = content.get(key)
     if not isinstance(number, int | float) or not 0 <= number <= 1:
-        raise UserError(f"{path}: {key} is {number!r}; write a number from 0 to 1")
+        raise UserError(f"{path}: {key} is {number!r:.80}; write a number from 0 to 1")
     return float(number)
 
 
 def _read_json(path: Path) -> Any:
     try:
-        return read_json(path)
+        content = read_json(path)
+        json.dumps(content, ensure_ascii=False).encode()  # halves of characters are no text
+        return content
     except FileNotFoundError:
         raise UserError(
             f"{path} is missing; the folder must hold EmoSet's layout whole, or a hub's copy of it"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as JSON ({error}); restore it") from None

@@ -16,6 +16,7 @@ from torchvision.transforms.v2 import functional as F
 
 from uniemo.emotions import Emotions
 from uniemo.errors import UserError
+from uniemo.utils.pictures import open_picture, upright_rgb
 from uniemo.utils.processes import share
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -90,9 +91,9 @@ def read_image(path: Path, size: int) -> Tensor:
         UserError: If it cannot be decoded.
     """
     try:
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
+        with open_picture(path) as opened:
+            image = upright_rgb(opened)
+    except OSError as error:
         raise UserError(f"image {path} cannot be read ({error}); remove it") from None
     return square(image, size)
 
