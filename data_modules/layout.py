@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
-from os.path import isfile, join
+from os.path import isfile, islink, join
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -161,7 +161,7 @@ class EmoSetLayout:
             raise UserError(
                 f"image {image} of {split}.json is missing; copy it there or remove its row"
             )
-        if image.is_symlink() and not image.resolve().is_relative_to(self._absolute_root):
+        if islink(image) and not Path(image).resolve().is_relative_to(self._absolute_root):
             raise UserError(f"image {image} is a link out of the data folder; copy it there")
         annotation = read_annotation(self.root, split, row)
         scene = [] if annotation.scene is None else [annotation.scene]

@@ -105,7 +105,7 @@ def encoded(kind: str, size: tuple[int, int] = (12, 12)) -> bytes:
 PICTURES = {
     "empty": b"",
     "text": b"no picture",
-    "cut off": encoded("PNG")[:60],
+    "cut off": encoded("PNG")[:45],
     "broken PPM": b"P6 12 12 255 abc",
     "EPS, which would start Ghostscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
     "a bomb": encoded("PNG").replace(

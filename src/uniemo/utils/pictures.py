@@ -10,6 +10,9 @@ from PIL import Image, ImageOps
 
 from uniemo.errors import first_line
 
+# Pillow warns from half of its limit on; the limit here is MAX_PIXELS.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 """What is opened; of Pillow's other decoders some start further programs."""
 
@@ -27,13 +30,14 @@ def open_picture(source: str | Path | BytesIO) -> Image.Image:
         OSError: If it is missing, of another format, broken or too large.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # checked here
-            image = Image.open(source, formats=FORMATS)
+        image = Image.open(source, formats=FORMATS)
     except Exception as error:  # Pillow's decoders raise a dozen kinds
         raise OSError(first_line(error)) from error
-    if image.width * image.height > MAX_PIXELS:
-        raise OSError(f"it has {image.width} x {image.height} pixels; {MAX_PIXELS:,} are the most")
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise OSError(
+            f"it has {width} x {height} pixels; shrink it to {MAX_PIXELS:,} pixels or fewer"
+        )
     return image
 
 
@@ -55,16 +59,22 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 def _upright_rgb(image: Image.Image) -> Image.Image:
     upright = ImageOps.exif_transpose(image)
     if upright.mode[0] in "IF":  # whole or real numbers, which convert would clip
-        values = np.nan_to_num(np.asarray(upright, np.float64))
-        highest = values.max(initial=0)
-        usual = (255, 65535) if upright.mode[0] == "I" else (1, 255, 65535)
-        white = next((each for each in usual if highest <= each), highest)
-        upright = Image.fromarray((values.clip(0) * 255 / white).round().astype(np.uint8))
+        upright = Image.fromarray(_grey(np.asarray(upright)))
     if "A" in upright.getbands() or "transparency" in upright.info:
         upright = upright.convert("RGBA")
         ground = Image.new("RGBA", upright.size, "white")
         upright = Image.alpha_composite(ground, upright)
     return upright.convert("RGB")
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    """Return whole numbers up to 255 or 65,535, or real ones up to 1 or these, as uint8."""
+    if values.dtype.kind == "f":
+        values = np.nan_to_num(values.astype(np.float64))
+        if values.max(initial=0) <= 1:
+            values = values * 255
+    values = np.round(values.clip(0, 65535)).astype(np.int64)
+    return (values >> (8 if values.max(initial=0) > 255 else 0)).clip(0, 255).astype(np.uint8)
 
 
 def middle(image: Image.Image) -> Image.Image:
