@@ -61,7 +61,7 @@ def tones(content: bytes) -> tuple[float, float]:
     Raises:
         OSError: If the picture cannot be decoded.
     """
-    with Image.open(BytesIO(content)) as image:
+    with open_picture(BytesIO(content)) as image:
         image.draft("RGB", (4 * THUMBNAIL, 4 * THUMBNAIL))
         pixels = np.asarray(upright_rgb(image), np.float32) / 255  # [height, width, 3]
     high, low = pixels.max(axis=2), pixels.min(axis=2)

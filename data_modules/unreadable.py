@@ -15,7 +15,7 @@ from uniemo.utils.files import read_json, write_json
 def reason(images: datasets.Dataset, index: int) -> str | None:
     """Return why an image of a table cannot be decoded; None if it can."""
     try:
-        signature(encoded(images[index]["image"]))
+        signature(encoded(images[index]["image"] or {"path": None, "bytes": None}))
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
         return first_line(error)
     return None

@@ -16,7 +16,7 @@ from torchvision.transforms.v2 import functional as F
 
 from uniemo.emotions import Emotions
 from uniemo.errors import UserError
-from uniemo.utils.pictures import open_picture, upright_rgb
+from uniemo.utils.pictures import middle, open_picture, upright_rgb
 from uniemo.utils.processes import share
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -108,7 +108,7 @@ def square(image: Image.Image, size: int) -> Tensor:
     Returns:
         [3, H, H] in [0, 1].
     """
-    resized = F.resize(F.pil_to_tensor(image), [size], InterpolationMode.BICUBIC)
+    resized = F.resize(F.pil_to_tensor(middle(image)), [size], InterpolationMode.BICUBIC)
     return F.to_dtype(F.center_crop(resized, [size, size]), torch.float32, scale=True)
 
 
