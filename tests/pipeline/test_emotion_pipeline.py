@@ -14,7 +14,8 @@ from uniemo.emotions import EMOTIONS
 from uniemo.errors import UserError
 from uniemo.pipeline import UniEmoPipeline
 from uniemo.pipeline.photos import photo_squares
-from uniemo.pipeline.words import mean_words, neutral_word
+from uniemo.pipeline.picture_request import PictureRequest
+from uniemo.pipeline.words import drawn_words, mean_words, neutral_word
 
 AWE, FEAR, SADNESS = (EMOTIONS.index(name) for name in ("awe", "fear", "sadness"))
 
@@ -85,13 +86,16 @@ def test_a_blend_is_the_weighted_sum_of_words(pipe):
 
 
 def test_intensity_moves_from_one_neutral_word_through_the_emotion(pipe):
-    words = {t: pipe("awe", intensity=t).words for t in (0, 0.5, 1, 2)}
-    neutral = neutral_word(pipe.painter())
-    torch.testing.assert_close(neutral[0], mean_words(pipe.painter()).word.mean(0))
-    torch.testing.assert_close(words[0], neutral)
-    torch.testing.assert_close(words[0], pipe("fear", intensity=0).words)
-    torch.testing.assert_close(words[0.5], (neutral + words[1]) / 2)
-    torch.testing.assert_close(words[2], 2 * words[1] - neutral)
+    painter = pipe.painter()
+    neutral = neutral_word(painter)
+    torch.testing.assert_close(neutral[0], mean_words(painter).word.mean(0))
+    condition = drawn_words(painter, {AWE: 1.0}, torch.arange(2), 1)
+    start, end = (pipe.head.condition(word, "a *") for word in (neutral, condition.word))
+    for t in (0.0, 0.5, 1.0, 2.0):
+        request = PictureRequest(painter, condition, [], painter.sampling, None, t, None)
+        expected = (1 - t) * start + t * end
+        torch.testing.assert_close(request.states(pipe.head, "a *"), expected)
+    assert not torch.equal(pixels(pipe, "awe", intensity=0.5), pixels(pipe, "awe"))
 
 
 def test_a_photo_is_painted_from_its_own_features(pipe, trained, photo):
@@ -158,11 +162,10 @@ def test_an_edit_starts_from_the_noised_photo(pipe, photo):
 
 
 def test_an_edits_intensity_begins_at_the_photos_own_word(pipe, photo):
-    own, drawn = pipe(image=photo).words, pipe("fear").words
-    edited = {t: pipe.edit(photo, "fear", intensity=t).words for t in (0, 0.5, 1)}
-    torch.testing.assert_close(edited[0], own)
-    torch.testing.assert_close(edited[0.5], (own + drawn) / 2)
-    torch.testing.assert_close(edited[1], drawn)
+    painter, own = pipe.painter(), pipe(image=photo).words
+    condition = drawn_words(painter, {FEAR: 1.0}, torch.arange(1), 1)
+    request = PictureRequest(painter, condition, [], painter.sampling, None, 0.0, None, own)
+    torch.testing.assert_close(request.states(pipe.head, "a *"), pipe.head.condition(own, "a *"))
 
 
 def test_the_runs_scheduler_edits_too(pipe, photo):

@@ -26,8 +26,8 @@ in the training, photos are of the validation split. Written by
 
 ## Intensity
 
-`intensity` moves the word from a neutral one (0) to the emotion's (1) and beyond. Chance is 12.5
-%.
+`intensity` moves what the text encoder makes of the word from neutral (0) to the emotion's (1)
+and beyond. Chance is 12.5 %.
 
 ![Emo-A and p(target) by intensity](dials/intensity.svg)
 

@@ -62,7 +62,7 @@ class UniEmoPipelineOutput(BaseOutput):
     [0, 1]; scaled latents [N, c, h, h]."""
 
     words: Tensor
-    """The pseudo-words [N, W] float32, on the CPU."""
+    """The pseudo-words [N, W] float32, on the CPU, of intensity 1."""
 
     scenes: list[str | None]
     """The scene that each was made from; of a blend, that of the strongest emotion."""
@@ -278,8 +278,9 @@ class UniEmoPipeline(DiffusionPipeline):
                 one of the training.
             num_images: N.
             seed: With emotion and number, all that a picture depends on; None for the run's.
-            intensity: 0 to 2. The word is moved along the line from a neutral word (0), the mean of
-                all emotions' mean words, to the emotion (1) and beyond (extension).
+            intensity: 0 to 2. What the text encoder makes of the word is moved along the line from
+                that of a neutral word (0), the mean of all emotions' mean words, to the emotion's
+                (1) and beyond (extension).
             negative: An emotion to guide away from: its mean word, in the same prompt, takes the
                 place of the empty prompt in classifier-free guidance (extension).
             guidance_scale: Of classifier-free guidance, as Stable Diffusion's; 1 for none. None for
@@ -343,8 +344,8 @@ class UniEmoPipeline(DiffusionPipeline):
             prompt: As in painting, and likewise all that follow.
             num_images: N, different edits of the photo.
             seed: With emotion and number, all that an edit depends on.
-            intensity: 0 to 2. The word is moved along the line from the photo's own word (0) to the
-                emotion's (1) and beyond; less keeps more of the photo.
+            intensity: 0 to 2. As in painting, but from the photo's own word (0) to the emotion's
+                (1) and beyond; less keeps more of the photo.
             negative: An emotion to guide away from.
             guidance_scale: Of classifier-free guidance.
             num_inference_steps: Steps that strength 1 takes.
@@ -445,7 +446,7 @@ class UniEmoPipeline(DiffusionPipeline):
         first = 0
         if start is not None:
             first = how.num_inference_steps - max(1, round(how.num_inference_steps * strength))
-        words = request.words()
+        words = request.condition.word
         n_batches = math.ceil(len(words) / how.batch_size)
         with self.progress_bar(total=n_batches * (how.num_inference_steps - first)) as bar:
 
@@ -456,7 +457,7 @@ class UniEmoPipeline(DiffusionPipeline):
                 changed = callback(self, step, int(timestep), {"latents": latent})
                 return changed.get("latents", latent)
 
-            latents = request.latents(words, prompt, self.scheduler, on_step_end, start, first)
+            latents = request.latents(prompt, self.scheduler, on_step_end, start, first)
         return self._output(head, latents, words, request.condition, output_type)
 
     def _output(

@@ -32,14 +32,27 @@ class PictureRequest:
     negative: Mapping[int, float] | None  # weights by label index
     origin: Tensor | None = None  # the word [1, W] of intensity 0; None for the neutral one
 
-    def words(self) -> Tensor:
-        """Return the words [N, W], as intense as asked for."""
+    def __post_init__(self) -> None:
+        """Check the intensity.
+
+        Raises:
+            UserError: If it is out of range.
+        """
         if not 0 <= self.intensity <= MAX_INTENSITY:
             raise UserError(f"intensity is {self.intensity}; give 0 to {MAX_INTENSITY:g}")
+
+    def states(self, head: StableDiffusion, prompt: str) -> Tensor:
+        """Return the prompt's hidden states [N, T, W], as intense as asked for.
+
+        They are moved, not the words: the text encoder normalises a word's length away, so that
+        half the way of the word is most of the way of the states.
+        """
+        states = head.condition(self.condition.word, prompt)
         if self.intensity == 1:
-            return self.condition.word
-        origin = neutral_word(self.painter) if self.origin is None else self.origin
-        return origin + self.intensity * (self.condition.word - origin)
+            return states
+        word = neutral_word(self.painter) if self.origin is None else self.origin
+        origin = head.condition(word, prompt)  # [1, T, W]
+        return origin + self.intensity * (states - origin)
 
     def unconditional(self, head: StableDiffusion, prompt: str) -> Tensor | None:
         """Return the hidden states to guide away from: [1, T, W]; None without guidance."""
@@ -54,7 +67,6 @@ class PictureRequest:
 
     def latents(
         self,
-        words: Tensor,
         prompt: str,
         scheduler: Any,
         on_step_end: Callable[[int, Tensor, Tensor], Tensor],
@@ -64,7 +76,6 @@ class PictureRequest:
         """Denoise the pictures, from noise or from a noised latent.
 
         Args:
-            words: [N, W], of :meth:`words`.
             prompt: Where the words stand.
             scheduler: diffusers' scheduler, whose kind and settings are used.
             on_step_end: (step, timestep, latent) -> latent, after each step.
@@ -75,10 +86,10 @@ class PictureRequest:
             Scaled latents [N, c, h, h].
         """
         head, how = self.painter.diffusion, self.how
-        conditioning = head.condition(words, prompt)  # [N, T, W]
+        conditioning = self.states(head, prompt)  # [N, T, W]
         unconditional = self.unconditional(head, prompt)
         latents = []
-        for i in range(0, len(words), how.batch_size):
+        for i in range(0, len(conditioning), how.batch_size):
             batch = slice(i, i + how.batch_size)
             generators = self.generators[batch]
             # A scheduler of its own for each batch and call: multistep ones have a state.
