@@ -22,7 +22,11 @@ def test_paper_scale_has_the_papers_widths_and_trains_what_the_paper_trains():
         head = random_stable_diffusion(**STABLE_DIFFUSION_15)
         module = assemble(backbone, head, settings)
     chain, fusion = module.understanding.chain, module.fusion
-    assert (chain.width, fusion.embedding_width, module.head.width) == (1024, 768, 768)
+    assert (chain.width, fusion.scene_base.text_features.shape[1], module.head.width) == (
+        1024,
+        768,
+        768,
+    )
     assert module.understanding.chain.visual.positional_embedding.shape == (257, 1024)
     assert module.longest_sequence == 64 * 64  # the U-Net's first level; CLIP's is 257 + 2 x 32
     counts = {"visual": 0, "queries": 0, "heads": 0, "mappers": 0}
