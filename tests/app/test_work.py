@@ -26,7 +26,8 @@ def photo(tiny_files) -> str:
 
 def test_pictures_words_and_coefficients_are_the_pipelines(pipe):
     done: list[float] = []
-    painted = Studio(pipe).paint("window", done.append, "awe", **HOW)
+    studio = Studio(pipe)  # its files last as long as it
+    painted = studio.paint("window", done.append, "awe", **HOW)
     expected = pipe("awe", **HOW)
     assert done == [0.5, 1]
     for (image, caption), own, scene in zip(
