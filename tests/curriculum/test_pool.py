@@ -8,11 +8,12 @@ from torch import distributed
 
 from data_modules import EmoSetDataModule, epoch_sampler
 from uniemo.config.model import ClipConfig, ModelConfig, ModelSettings
+from uniemo.curriculum import pool
 from uniemo.curriculum.pool import ImageReader
 from uniemo.model import build_model
 
 
-def test_each_process_sees_the_whole_validation_split(
+def test_shares_of_the_validation_split_make_the_whole_in_order(
     tiny_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = ClipConfig(f"local-dir:{tiny_files['clip']}", None)
@@ -26,8 +27,12 @@ def test_each_process_sees_the_whole_validation_split(
     assert labels.bincount().tolist() == [1] * 8
     monkeypatch.setattr(epoch_sampler, "is_distributed", lambda: True)
     monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
-    monkeypatch.setattr(distributed, "get_rank", lambda: 1)
-    assert len(data.plain_dataloader("val").sampler) == 4
+    shares: list[list] = []
+    monkeypatch.setattr(pool, "gathered", lambda own: shares.append(own) or own)
+    for rank in (0, 1):
+        monkeypatch.setattr(distributed, "get_rank", lambda rank=rank: rank)
+        reader.validation_logits()
+    monkeypatch.setattr(pool, "gathered", lambda own: [*shares[0], *shares[1]])
     logits, own = reader.validation_logits()
     assert torch.equal(own, labels)
     torch.testing.assert_close(logits, expected)

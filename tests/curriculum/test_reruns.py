@@ -35,7 +35,8 @@ EXPERIMENT = str(Path(__file__).parents[2] / "experiments/emoset.yaml")
 def save_state(path: Path, value: float = 0.75) -> None:
     """Write what looks like the state of a training."""
     weights = {WORD_WIDTH: torch.full((4,), value)}
-    torch.save({"names": {}, "state_dict": weights, "optimizer_states": [], "loops": {}}, path)
+    form = {"names": {"scene": [], "object": []}, "hyper_parameters": {}, "state_dict": weights}
+    torch.save(form | {"optimizer_states": [], "loops": {}}, path)
 
 
 @pytest.mark.parametrize("again", ["joint", "generate"])

@@ -148,7 +148,7 @@ def own_flags() -> set[str]:
             leave(command, "--help")
         for command in ("word", "model", "published", "judge"):
             leave("export", command, "--help")
-        for command in ("emoscenes", "resize"):
+        for command in ("emoscenes", "resize", "merge", "annotate", "check"):
             leave("data", command, "--help")
     printed.write(argument_parser().format_help())
     return {*re.findall(r"--[\w-]+", printed.getvalue()), "--config", "--print_config"}

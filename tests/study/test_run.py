@@ -295,7 +295,7 @@ def test_a_scale_is_run_whole_before_the_next_one_starts(tiny_files, tmp_path):
             order.append((trial.fraction, self.name, trial.seed))
             yield "arm", {}
 
-    scales = (Scale(0.5, 1, 1, 3), Scale(1.0, 1, 1, 3, ("spaces",)))
+    scales = (Scale(0.5, 1, 1, 3), Scale(1.0, 1, 1, 3, claims=("spaces",)))
     profile = Profile("tiny", scales, 4, 2)
     overrides = settings(tiny_files, runs=tmp_path / "runs")
     trials = list(build_trials(str(FILE), overrides, profile, tmp_path / "results"))

@@ -348,7 +348,7 @@ class UniEmo(lightning.LightningModule):
         It expects a gradient of every weight that was trained when it was made. The earlier one
         takes its hooks off the weights as soon as nothing refers to it any more.
         """
-        strategy = self.trainer.strategy
+        strategy = None if self._trainer is None else self.trainer.strategy
         if isinstance(strategy, DDPStrategy) and isinstance(
             strategy.model, DistributedDataParallel
         ):
