@@ -69,7 +69,7 @@ play: $(READY) ## open a page on this machine: read photos, paint, blend, edit (
 	@$(BIN)/uniemo play $(if $(RUN),--run $(RUN)) $(ARGS)
 
 test: lint ## lint, then run the tests (ARGS=tests/fusion: some of them)
-	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(ARGS)
+	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(READY) ## ruff, mypy, import contracts, documentation
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
