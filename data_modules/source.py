@@ -17,8 +17,8 @@ from data_modules.readers import (
     read_table,
 )
 from data_modules.splits import Shares
-from uniemo.emotions import Emotions
 from uniemo.errors import UserError
+from uniemo.utils.data import Labelled
 
 Reader = Literal["auto", "emoset", "folder", "table", "datasets"]
 """``emoset``: EmoSet's layout. ``folder``: ``<split>/<class>/*`` or ``<class>/*``. ``table``: a
@@ -42,26 +42,10 @@ class ReaderConfig:
             )
 
 
-class Source(Protocol):
+class Source(Labelled, Protocol):
     """A data set on disk."""
 
     root: Path
-
-    @property
-    def licence(self) -> str | None:
-        """The terms of the data; None if they are not known."""
-
-    @property
-    def emotions(self) -> Emotions:
-        """What the images are labelled with."""
-
-    @property
-    def scene_names(self) -> list[str]:
-        """Scene names in index order; empty without scene annotations."""
-
-    @property
-    def object_names(self) -> list[str]:
-        """Object names in index order; empty without object annotations."""
 
     @property
     def splits(self) -> list[str]:

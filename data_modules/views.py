@@ -108,7 +108,7 @@ class ViewTransform:
             image.draft(None, (int(image.width / factor), int(image.height / factor)))
         upright = upright_rgb(image)
 
-        # 3. Cut and resize: torch's kernel for bytes gives Pillow's result several times faster.
+        # 3. Cut and resize: torch's kernel for bytes gives Pillow's result faster.
         if box is None:
             clip = _centre_square(upright, self.clip_size)
         else:

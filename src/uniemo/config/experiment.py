@@ -219,7 +219,9 @@ class Experiment:
         config = self.config.clone()
         arguments = config.data.init_args
         arguments.clip_size, arguments.clip_mean, arguments.clip_std = view
-        arguments.diffusion_size, arguments.squash = image_size, squash
+        arguments.diffusion_size = image_size
+        if squash:  # asked of a data module only where it is needed
+            arguments.squash = True
         return self._build_data(config.data)
 
     def _build_data(self, config: Namespace) -> Any:

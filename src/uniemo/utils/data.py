@@ -18,18 +18,8 @@ step needs of them beside their views: ``latent``, ``noise`` and ``timestep`` of
 ``uniemo.batch.Batch``."""
 
 
-class EmotionData(Protocol):
-    """A data module whose loaders yield ``uniemo.batch.Batch``.
-
-    Splits are "train", "val" and "test". A row is the position of an image in its split.
-    ``data_modules.EmoSetDataModule`` is one.
-    """
-
-    root: str
-    """The folder that the images come from."""
-
-    diffusion_inputs: DiffusionInputs | None
-    """Set by the model: what it returns joins the batches of epochs with aligned views."""
+class Labelled(Protocol):
+    """What a data set's pictures are labelled with."""
 
     @property
     def licence(self) -> str | None:
@@ -46,6 +36,20 @@ class EmotionData(Protocol):
     @property
     def object_names(self) -> list[str]:
         """Object names in index order; empty without object annotations."""
+
+
+class EmotionData(Labelled, Protocol):
+    """A data module whose loaders yield ``uniemo.batch.Batch``.
+
+    Splits are "train", "val" and "test". A row is the position of an image in its split.
+    ``data_modules.EmoSetDataModule`` is one.
+    """
+
+    root: str
+    """The folder that the images come from."""
+
+    diffusion_inputs: DiffusionInputs | None
+    """Set by the model: what it returns joins the batches of epochs with aligned views."""
 
     def prepare_data(self) -> None:
         """Prepare the files, in one process."""
